@@ -1,0 +1,1 @@
+# cmd/atlas-sandbox: its part of the makefile.

@@ -1,0 +1,1 @@
+# cmd/orgsync: its part of the makefile.

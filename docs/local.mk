@@ -1,0 +1,1 @@
+# docs: its part of the makefile.

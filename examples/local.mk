@@ -1,0 +1,1 @@
+# examples: what a newcomer runs and reads.

@@ -1,0 +1,1 @@
+# lib/atlas: its part of the makefile.

@@ -1,0 +1,1 @@
+# lib/conf: its part of the makefile.

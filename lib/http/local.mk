@@ -1,0 +1,1 @@
+# lib/http: its part of the makefile.

@@ -1,0 +1,1 @@
+# lib/store: its part of the makefile.

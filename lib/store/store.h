@@ -1,0 +1,96 @@
+/* store.h: one organization's directory: lock, ledger, staging, day files, quarantine.
+ *
+ *   NAME/events/2025/2025-08-11.ndjson[.gz|.zst]   NAME/ledger.json
+ *   NAME/quarantine/  NAME/.staging/  NAME/.lock
+ *
+ * Order of writing (store_commit): staged events durable → ledger that names them, the ranges they
+ * complete and what each day file is about to become → day files replaced → ledger replaced → staging
+ * removed. A merge is a union by id in which the first durable copy wins, so doing it again changes
+ * nothing: stop it anywhere, open it again, and the day files come out byte for byte the same.
+ *
+ * One owner, one thread at a time; every function blocks on the disk. After a function returned -1 with
+ * anything but ERR_LOCKED the store takes no more writes: close it; the next open repairs.
+ */
+#ifndef ORGSYNC_STORE_STORE_H
+#define ORGSYNC_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/err.h"
+#include "lib/base/event.h"
+#include "lib/store/ledger.h"
+
+struct store;
+
+struct store_options {
+	int dirfd;                   /* of the output directory; borrowed until store_close() */
+	const char *name;            /* the organization's directory; validated here again */
+	const char *org_id;
+	enum ledger_suffix suffix;   /* for day files that are written from now on */
+	int64_t overlap_s;           /* see ledger_cover() */
+	size_t pending_cap_bytes;    /* events kept in memory; past it a commit merges partial days */
+	bool read_only;              /* no lock, no repair, no directory made: status, plan, verify */
+};
+
+/* Opens (and, unless read_only, makes, locks and repairs) the organization's directory. ERR_LOCKED where
+ * another process holds it; ERR_LEDGER where the ledger is damaged, newer, or of another org_id. A
+ * read_only store of an organization that was never run has an empty ledger. NULL on failure. */
+struct store *store_open(const struct store_options *options, struct err *e);
+/* Gives the lock back and forgets what was not committed. NULL is fine. */
+void store_close(struct store *s);
+
+const struct ledger *store_ledger(const struct store *s);
+
+/* Makes `since` durable (ledger replaced). 0 or -1. */
+int store_set_since(struct store *s, int64_t since_s, struct err *e) __attribute__((warn_unused_result));
+
+/* Takes copies of n events into memory; nothing is durable yet. An id that is there already (in memory)
+ * is dropped, counted as known or, with other bytes, as changed. 0 or -1 (memory, cap). */
+int store_put(struct store *s, const struct event *events, size_t n, struct err *e)
+	__attribute__((warn_unused_result));
+
+/* Keeps an event that cannot be filed, verbatim, durably, under a name made of its SHA-256 (so that
+ * keeping it twice is keeping it once). */
+int store_quarantine(struct store *s, const char *bytes, size_t len, struct err *e)
+	__attribute__((warn_unused_result));
+
+/* Makes all events put so far durable and then records the n ranges as covered. Day files whose seconds
+ * are all covered, or all of them where `finish` is set or the memory cap asks for it, are merged;
+ * events of other days stay in staging that the ledger names. With no event and no range nothing is
+ * written, unless finish finds staging left to merge. */
+int store_commit(struct store *s, const struct covered *ranges, size_t n, bool finish, struct err *e)
+	__attribute__((warn_unused_result));
+
+/* Bytes of events put and not yet committed. */
+size_t store_uncommitted_bytes(const struct store *s);
+
+struct store_counts {
+	uint64_t events_new;      /* written for the first time */
+	uint64_t events_known;    /* there already, with the same bytes */
+	uint64_t events_changed;  /* there already, with other bytes: the first copy stays */
+	uint64_t quarantined;     /* new in quarantine/ */
+	uint64_t days_written, bytes_written;
+};
+const struct store_counts *store_counts(const struct store *s);
+
+/* Events in all day files, by the ledger; quarantined files, by the directory. */
+uint64_t store_events(const struct store *s);
+int store_quarantine_count(const struct store *s, uint64_t *ret_n, struct err *e)
+	__attribute__((warn_unused_result));
+
+/* One finding of store_verify(): about a file ("events/2025/2025-08-11.ndjson") or a range. */
+struct store_finding {
+	const char *path;            /* below the organization's directory; NULL for a range */
+	int64_t from_s, to_s;        /* the seconds concerned */
+	const char *text;            /* what is wrong, and what to do */
+};
+
+/* Checks every day file against its ledger entry (present, SHA-256, counts, order, no id twice, each
+ * event in its own day, first and last), names files that the ledger does not know, and checks staging
+ * that the ledger names. Calls found() for each finding. The number of findings, or -1. */
+int store_verify(struct store *s, void (*found)(void *ctx, const struct store_finding *finding),
+                 void *ctx, struct err *e);
+
+#endif

@@ -1,0 +1,1 @@
+# lib/sync: its part of the makefile.

@@ -1,0 +1,1 @@
+# tests/crash: its part of the makefile.

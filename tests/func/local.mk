@@ -1,0 +1,1 @@
+# tests/func: its part of the makefile.

@@ -1,0 +1,1 @@
+# tests/unit: its part of the makefile.

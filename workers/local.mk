@@ -1,0 +1,1 @@
+# workers: its part of the makefile.
