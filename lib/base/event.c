@@ -52,20 +52,6 @@ event_fault_text(enum event_fault fault)
 	return "it has an unknown fault";
 }
 
-/* True where two strings mean the same text, however it is escaped. */
-static bool
-same_text(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	const char *a_end = a + a_len, *b_end = b + b_len;
-
-	if (a_len == b_len && memcmp(a, b, a_len) == 0)
-		return true;
-	while (a < a_end && b < b_end)
-		if (json_next_char(&a, a_end) != json_next_char(&b, b_end))
-			return false;
-	return a == a_end && b == b_end;
-}
-
 /* Which wanted member a name means, or FIELDS. */
 static int
 field_of(const char *name, size_t len, bool escape)
@@ -82,7 +68,7 @@ field_of(const char *name, size_t len, bool escape)
 		return FIELDS;
 	}
 	for (int i = 0; i < FIELDS; i++)
-		if (same_text(name, len, names[i], strlen(names[i])))
+		if (json_same_text(name, len, names[i], strlen(names[i])))
 			return i;
 	return FIELDS;
 }
@@ -104,7 +90,7 @@ note_field(struct field *f, const char *text, const char *end, bool escape)
 	if (now.is_string != f->is_string)
 		f->ambiguous = true;
 	else if (now.is_string)
-		f->ambiguous |= !same_text(f->text, f->len, now.text, now.len);
+		f->ambiguous |= !json_same_text(f->text, f->len, now.text, now.len);
 	else
 		f->ambiguous |= f->len != now.len || memcmp(f->text, now.text, now.len) != 0;
 }

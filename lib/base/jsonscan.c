@@ -262,6 +262,19 @@ json_next_char(const char **at, const char *end)
 	return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
 }
 
+bool
+json_same_text(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	const char *a_end = a + a_len, *b_end = b + b_len;
+
+	if (a_len == b_len && memcmp(a, b, a_len) == 0)
+		return true;
+	while (a < a_end && b < b_end)
+		if (json_next_char(&a, a_end) != json_next_char(&b, b_end))
+			return false;
+	return a == a_end && b == b_end;
+}
+
 const char *
 json_skip_space(const char *p, const char *end)
 {

@@ -1,5 +1,5 @@
-/* jsonscan.h: the parts of the JSON scanner that are worth having inline. Private to lib/base: event.c
- * and jsonscan.c use it, and the test that holds the fast search against the plain one.
+/* jsonscan.h: the parts of the JSON scanner that are worth having inline. For the code that walks an
+ * answer (event.c, lib/atlas/page.c); everybody else takes what event.h offers.
  *
  * Every function takes a position in [start, s->end] and returns the position after what it read, or
  * NULL where the bytes are not JSON or end too early. None reads a byte at or after s->end.
@@ -75,6 +75,8 @@ const char *json_value(struct json_scan *s, const char *p, int depth);
 /* Reads one character of a string's text, [*at, end) being checked by json_string_rest() before: its
  * code point, an unpaired surrogate, or 0x110000 + byte for a byte that is no UTF-8. */
 uint32_t json_next_char(const char **at, const char *end);
+/* True where the texts of two strings, checked before, mean the same, however either is escaped. */
+bool json_same_text(const char *a, size_t a_len, const char *b, size_t b_len);
 
 /* A string from the byte after its opening quote. */
 static inline const char *
