@@ -2,3 +2,4 @@
 include tests/unit/sync.mk
 include tests/unit/scan.mk
 include tests/unit/store.mk
+include tests/unit/http.mk
