@@ -14,6 +14,8 @@
 
 #define JSON_DEPTH_MAX 128      /* arrays and objects inside one another, from the scan's start */
 #define EVENT_ID_MAX 256        /* an id of more bytes cannot be filed */
+#define EVENT_ORG_ID_MAX 64     /* an orgId of more bytes, written with escapes, is given as it stands */
+#define EVENT_SCRATCH_SIZE (EVENT_ID_MAX + EVENT_ORG_ID_MAX)
 #define EVENT_CREATED_MIN_NS (INT64_C(946684800) * 1000000000)  /* 2000-01-01: before Atlas existed */
 #define EVENT_CREATED_END_NS (INT64_C(4102444800) * 1000000000) /* 2100-01-01 */
 
@@ -43,21 +45,24 @@ const char *event_fault_text(enum event_fault fault); /* static: "it has no read
 struct event_scan {
 	struct event event;      /* sound only where fault is EVENT_SOUND; bytes and len always */
 	enum event_fault fault;
-	const char *org_id;      /* span of orgId's text between its quotes, or NULL where absent */
+	const char *org_id;      /* orgId's text; NULL where it is absent, null or ambiguous; "" where it
+	                          * is no string */
 	size_t org_id_len;
 	bool has_space;          /* white space between tokens */
 };
 
 /* Scans the JSON object that starts at p (*p is '{') and ends before end. Only the object's own
  * members count, not those of objects inside it; a member name written with escapes ("\u0069d") is
- * the same name. id, created and orgId written with escapes are resolved into scratch (at least
- * EVENT_ID_MAX + 1 bytes, borrowed; event.id may point there until the caller reuses it).
+ * the same name. id, created and orgId written with escapes are resolved into scratch (borrowed, at
+ * least EVENT_SCRATCH_SIZE bytes): event.id, then at its start, and org_id may point there until the
+ * caller reuses it.
  * A member that stands twice with the same value counts once; with different values the event is
  * EVENT_AMBIGUOUS.
  * Returns the first byte after the object, or NULL where the bytes are not JSON or nest deeper than
- * JSON_DEPTH_MAX (ret->fault is then meaningless). Bad UTF-8 inside strings is a fault of the event,
+ * JSON_DEPTH_MAX (*ret is then untouched). Bad UTF-8 inside strings is a fault of the event,
  * not of the JSON: scanning goes on. */
-const char *event_scan(const char *p, const char *end, char *scratch, struct event_scan *ret);
+const char *event_scan(const char *p, const char *end, char scratch[static EVENT_SCRATCH_SIZE],
+                       struct event_scan *ret);
 
 /* Skips white space (space, tab, line feed, carriage return). */
 const char *json_skip_space(const char *p, const char *end);
@@ -68,9 +73,9 @@ const char *json_skip_space(const char *p, const char *end);
 const char *json_skip_value(const char *p, const char *end, int depth, bool *ret_bad_utf8,
                             bool *ret_has_space);
 
-/* Copies the JSON text [bytes, bytes + len) to out without the white space between tokens, and
- * returns the number of bytes written (<= len). out may be bytes itself. The text must have been
- * scanned before. */
+/* Copies the JSON text [bytes, bytes + len), or a part of one that begins and ends between tokens, to
+ * out without the white space between tokens, and returns the number of bytes written (<= len). out may
+ * be bytes itself or lie before it. The text must have been scanned before. */
 size_t json_strip_space(const char *bytes, size_t len, char *out);
 
 #endif

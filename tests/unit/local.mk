@@ -1,2 +1,3 @@
 # tests/unit: its part of the makefile.
 include tests/unit/cmd.mk
+include tests/unit/http.mk
