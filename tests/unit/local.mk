@@ -1,3 +1,4 @@
 # tests/unit: its part of the makefile.
 include tests/unit/cmd.mk
 include tests/unit/http.mk
+include tests/unit/store.mk
