@@ -1,1 +1,3 @@
 # docs: its part of the makefile.
+dist_man_MANS += docs/orgsync.1
+dist_doc_DATA += docs/OUTPUT.md
