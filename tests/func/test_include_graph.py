@@ -33,7 +33,7 @@ TESTS_MAY_INCLUDE = tuple(MAY_INCLUDE) + ("tests",)
 LIBRARIES = (
     (re.compile(r"curl/"), ("lib/http",)),
     (re.compile(r"yaml\.h$"), ("lib/conf",)),
-    (re.compile(r"jansson"), ("lib/conf", "lib/atlas", "lib/store", "cmd/orgsync")),
+    (re.compile(r"jansson"), ("lib/conf", "lib/atlas", "lib/store", "cmd/orgsync", "cmd/atlas-sandbox")),
     (re.compile(r"openssl/"), ("lib/base", "lib/http", "lib/atlas", "lib/store", "cmd/atlas-sandbox")),
     (re.compile(r"zlib\.h$"), ("lib/store", "cmd/atlas-sandbox")),
     (re.compile(r"zstd"), ("lib/store",)),
