@@ -1,2 +1,3 @@
 # tests/unit: its part of the makefile.
 include tests/unit/store.mk
+include tests/unit/scan.mk
