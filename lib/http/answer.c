@@ -237,6 +237,9 @@ http_answer_end(struct http_session *s, CURLcode rc)
 		since_s = a->date_s >= 0 ? a->date_s : clock_wall_s(&clock_system);
 		a->retry_after_s = s->retry_after_date_s > since_s ? s->retry_after_date_s - since_s : 0;
 	}
+	/* libcurl takes a connection that closes among the header lines for the end of an empty answer. */
+	if (rc == CURLE_OK && (s->in_headers || s->status < 200))
+		rc = CURLE_PARTIAL_FILE;
 	if (rc == CURLE_OK && s->why == HTTP_BREAK_NONE) {
 		a->status = s->status;
 		read_location(s);

@@ -31,7 +31,8 @@ struct http_options {
 	const char *ca_file;          /* NULL: CURL_CA_BUNDLE, SSL_CERT_FILE, the system's bundle */
 	const char *proxy;            /* NULL: the usual environment variables. Plain http goes direct */
 	int64_t connect_timeout_ms;   /* name, TCP, TLS */
-	int64_t silence_timeout_ms;   /* no byte for so long once the request is out */
+	int64_t silence_timeout_ms;   /* no body byte and no whole header line for so long, once the
+	                               * request is out */
 	int64_t total_timeout_ms;     /* the whole exchange, challenges included */
 	size_t body_cap_bytes;        /* of the inflated body */
 	size_t header_cap_bytes;      /* of all header lines of one exchange */

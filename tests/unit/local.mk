@@ -1,3 +1,4 @@
 # tests/unit: its part of the makefile.
 include tests/unit/store.mk
 include tests/unit/scan.mk
+include tests/unit/http.mk
