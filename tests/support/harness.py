@@ -48,7 +48,8 @@ class Broken(AssertionError):
 
 def program(name):
     """The built program of that name ("orgsync", "atlas-sandbox")."""
-    return os.path.join(BUILDDIR, name)
+    path = os.path.join(BUILDDIR, "cmd", name, name)
+    return path if os.path.exists(path) else os.path.join(BUILDDIR, name)
 
 
 def environment(**changes):

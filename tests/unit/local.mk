@@ -4,4 +4,3 @@ include tests/unit/scan.mk
 include tests/unit/cmd.mk
 include tests/unit/store.mk
 include tests/unit/http.mk
-include tests/unit/store.mk
