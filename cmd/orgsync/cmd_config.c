@@ -10,9 +10,9 @@
 #include "cmd/orgsync/exit_code.h"
 #include "cmd/orgsync/human.h"
 #include "cmd/orgsync/session.h"
-#include "cmd/orgsync/suggest.h"
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
+#include "lib/conf/suggest.h"
 
 #define TEXT_CAP (64u << 20)
 
@@ -104,8 +104,8 @@ int
 cmd_config(const struct cli *cli)
 {
 	static const char *const names[] = { "validate", "show", "init", "schema" };
-	const size_t n = sizeof(names) / sizeof(names[0]);
-	const char *word = cli->words[0], *near;
+	const char *word = cli->words[0];
+	struct suggest near;
 
 	if (cli->n_words > 1 && strcmp(word, "init") != 0)
 		return usage_error("config %s: \"%s\" is too much%s", word, cli->words[1],
@@ -118,8 +118,10 @@ cmd_config(const struct cli *cli)
 		return schema();
 	if (strcmp(word, "init") == 0)
 		return init(cli->n_words > 1 ? cli->words[1] : NULL);
-	near = suggest(word, names, n);
-	if (near != NULL)
-		return usage_error("unknown command \"config %s\"; did you mean \"config %s\"?", word, near);
+	suggest_begin(&near, word, strlen(word));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		suggest_offer(&near, names[i]);
+	if (near.best != NULL)
+		return usage_error("unknown command \"config %s\"; did you mean \"config %s\"?", word, near.best);
 	return usage_error("unknown command \"config %s\"; there are validate, show, init and schema", word);
 }

@@ -83,7 +83,8 @@ print_table(const struct conf_org *const *orgs, size_t n)
 	};
 	struct screen screen = screen_of(stdout);
 	struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-	char start[HUMAN_LEN];
+	char start[HUMAN_LEN], number[HUMAN_LEN];
+	size_t disabled = 0;
 	int failed = t == NULL;
 
 	for (size_t i = 0; t != NULL && i < n; i++) {
@@ -93,6 +94,7 @@ print_table(const struct conf_org *const *orgs, size_t n)
 			                start_text(orgs[i], start), tags };
 
 		table_row(t, cells, NULL);
+		disabled += orgs[i]->disabled != NULL;
 		if (orgs[i]->disabled != NULL)
 			table_note(t, "    disabled: ", orgs[i]->disabled);
 		failed |= tags == NULL;
@@ -101,6 +103,10 @@ print_table(const struct conf_org *const *orgs, size_t n)
 	if (t != NULL)
 		failed |= table_print(t, &screen) != 0;
 	table_free(t);
+	printf("\n%s", human_count(n, "organization", number));
+	if (disabled > 0)
+		printf(", %s disabled", human_number(disabled, number));
+	putchar('\n');
 	if (failed)
 		fputs("orgsync: no memory for the whole list\n", stderr);
 	return results_end(failed ? EXIT_CANNOT_GO_ON : EXIT_UP_TO_DATE);

@@ -56,8 +56,8 @@ org_json(const struct conf_org *org, const struct plan *plan, const struct err *
 			json_decref(ranges);
 			return NULL;
 		}
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:b, s:o}", "name", org->name, "org_id", org->org_id,
-	                 "wanted_from", json_time(err_is(e) ? -1 : plan->wanted_from_s), "wanted_to",
+	return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:I, s:b, s:o}", "name", org->name, "org_id", org->org_id,
+	                 "begins_with_first_sync", (int)plan->first_sync, "wanted_from", json_time(err_is(e) ? -1 : plan->wanted_from_s), "wanted_to",
 	                 json_time(err_is(e) ? -1 : plan->wanted_to_s), "ranges", ranges, "pages_guess",
 	                 (json_int_t)plan->pages_guess, "pages_at_least", (int)plan->pages_at_least, "error",
 	                 json_err(e));
@@ -66,7 +66,8 @@ org_json(const struct conf_org *org, const struct plan *plan, const struct err *
 static void
 show_org(struct planning *p, const struct conf_org *org, const struct plan *plan, const struct err *e)
 {
-	const char *nothing[] = { org->name, "up to date", NULL, NULL, NULL, NULL };
+	const char *nothing[] = { org->name, plan->first_sync ? "its first sync" : "up to date", NULL, NULL, NULL,
+		                  NULL };
 	const char *broken[] = { org->name, "not known", NULL, NULL, NULL, NULL };
 	const enum text_style bad[] = { STYLE_PLAIN, STYLE_BAD, STYLE_PLAIN, STYLE_PLAIN, STYLE_PLAIN, STYLE_PLAIN };
 

@@ -50,6 +50,17 @@ human_duration(int64_t duration_s, char *out)
 }
 
 char *
+human_elapsed(int64_t elapsed_ms, char *out)
+{
+	int64_t tenths = elapsed_ms < 0 ? 0 : (elapsed_ms + 50) / 100;
+
+	if (tenths >= 100)
+		return human_duration((tenths + 5) / 10, out);
+	snprintf(out, HUMAN_LEN, "%d.%ds", (int)(tenths / 10), (int)(tenths % 10));
+	return out;
+}
+
+char *
 human_clock(int64_t duration_s, char *out)
 {
 	int64_t s = duration_s < 0 ? 0 : duration_s;

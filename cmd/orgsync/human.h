@@ -19,6 +19,9 @@ char *human_count(uint64_t number, const char *noun, char *out);
  * duration has a '-' before it. */
 char *human_duration(int64_t duration_s, char *out);
 
+/* As human_duration(), with tenths below ten seconds: "0.4s". A negative time is shown as 0. */
+char *human_elapsed(int64_t elapsed_ms, char *out);
+
 /* As a clock that runs: "00:12", "1:02:03". Below 0: "00:00". */
 char *human_clock(int64_t duration_s, char *out);
 

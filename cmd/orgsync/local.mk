@@ -1,6 +1,6 @@
 # cmd/orgsync: the command. Everything but main.c is a library, so that unit tests can have it.
 noinst_LIBRARIES += cmd/orgsync/libcmd.a
-cmd_orgsync_libcmd_a_CPPFLAGS = $(AM_CPPFLAGS) -DORGSYNC_VERSION='"$(PACKAGE_VERSION)"'
+cmd_orgsync_libcmd_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -DORGSYNC_VERSION='"$(PACKAGE_VERSION)"'
 cmd_orgsync_libcmd_a_SOURCES = \
 	cmd/orgsync/archive.c cmd/orgsync/archive.h \
 	cmd/orgsync/cmd_config.c \
@@ -22,7 +22,6 @@ cmd_orgsync_libcmd_a_SOURCES = \
 	cmd/orgsync/runner.c cmd/orgsync/runner.h \
 	cmd/orgsync/session.c cmd/orgsync/session.h \
 	cmd/orgsync/signals.c cmd/orgsync/signals.h \
-	cmd/orgsync/suggest.c cmd/orgsync/suggest.h \
 	cmd/orgsync/summary.c cmd/orgsync/summary.h \
 	cmd/orgsync/table.c cmd/orgsync/table.h \
 	cmd/orgsync/text.c cmd/orgsync/text.h

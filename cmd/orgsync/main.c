@@ -30,7 +30,8 @@ static const char *const plan_about[] = {
 	"by an interrupted run or because the seconds could not be read; \"asked narrower\": read before with "
 	"fewer event types or without raw; \"read again\": read so soon after its time that late events "
 	"may be missing. EVENTS is a guess from the days on record; PAGES counts requests of up to 500 "
-	"events, for adjoining ranges together in the last of them. Times are UTC.",
+	"events, for adjoining ranges together in the last of them. \"its first sync\": without a "
+	"backfill_start_time the archive begins at the moment of its first sync. Times are UTC.",
 	NULL
 };
 static const char *const status_about[] = {

@@ -7,8 +7,8 @@
 
 #include "cmd/orgsync/exit_code.h"
 #include "cmd/orgsync/human.h"
-#include "cmd/orgsync/suggest.h"
 #include "cmd/orgsync/text.h"
+#include "lib/conf/suggest.h"
 
 #define EVERYWHERE 0u
 
@@ -68,18 +68,16 @@ usage_error(const char *format, ...)
 const struct command *
 options_find(const struct command *commands, size_t n_commands, const char *name)
 {
-	const char *names[32], *near;
-	size_t n = 0;
+	struct suggest near;
 
+	suggest_begin(&near, name, strlen(name));
 	for (size_t i = 0; i < n_commands; i++) {
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
-		if (n < sizeof(names) / sizeof(names[0]))
-			names[n++] = commands[i].name;
+		suggest_offer(&near, commands[i].name);
 	}
-	near = suggest(name, names, n);
-	if (near != NULL)
-		usage_error("unknown command \"%s\"; did you mean \"%s\"?", name, near);
+	if (near.best != NULL)
+		usage_error("unknown command \"%s\"; did you mean \"%s\"?", name, near.best);
 	else
 		usage_error("unknown command \"%s\"; \"orgsync help\" lists the commands", name);
 	return NULL;
@@ -88,19 +86,19 @@ options_find(const struct command *commands, size_t n_commands, const char *name
 static int
 unknown_option(const char *word)
 {
-	const char *names[N_KNOWN], *near;
-	char name[64];
+	struct suggest near;
+	size_t len = strcspn(word, "="), begins = 0;
 
-	for (size_t i = 0; i < N_KNOWN; i++)
-		names[i] = known[i].name;
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
-	near = suggest(name, names, N_KNOWN);
-	for (size_t i = 0; near == NULL && i < N_KNOWN; i++)
-		if (strncmp(name, names[i], strlen(name)) == 0)
-			return usage_error("option --%s may be one of several; write it out", name);
-	if (near != NULL)
-		return usage_error("unknown option --%s; did you mean --%s?", name, near);
-	return usage_error("unknown option --%s; \"orgsync help\" lists the options", name);
+	suggest_begin(&near, word, len);
+	for (size_t i = 0; i < N_KNOWN; i++) {
+		suggest_offer(&near, known[i].name);
+		begins += strncmp(word, known[i].name, len) == 0;
+	}
+	if (begins > 1)
+		return usage_error("option --%.*s may be one of several; write it out", (int)len, word);
+	if (near.best != NULL)
+		return usage_error("unknown option --%.*s; did you mean --%s?", (int)len, word, near.best);
+	return usage_error("unknown option --%.*s; \"orgsync help\" lists the options", (int)len, word);
 }
 
 /* What getopt_long() called '?' or ':'. word is the argument it stopped at. */

@@ -163,6 +163,7 @@ plan_make(const struct conf_org *org, const struct ledger *ledger, int64_t now_s
 		return -1;
 	}
 	count_pages(&p);
+	p.first_sync = org->start == CONF_START_NONE && ledger->since_s < 0;
 	*ret = p;
 	return 0;
 }

@@ -33,6 +33,7 @@ struct plan {
 	struct plan_range *ranges;      /* ascending */
 	size_t n_ranges;
 	int64_t wanted_from_s, wanted_to_s;
+	bool first_sync;                /* without a start time: the archive begins with the first sync */
 	uint64_t pages_guess;
 	bool pages_at_least;
 };

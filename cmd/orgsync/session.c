@@ -134,6 +134,8 @@ session_open(const struct cli *cli, struct session *ret)
 		session_close(&s);
 		return code;
 	}
+	if (s.n_orgs == 0)
+		fputs("orgsync: every organization is disabled; there is nothing to do\n", stderr);
 	*ret = s;
 	return 0;
 }

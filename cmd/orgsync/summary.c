@@ -209,7 +209,7 @@ print_totals(const struct screen *screen, const struct summary *s)
 	also(out, t.not_begun, "not begun");
 	fprintf(out, "\n%s · %s · %s\n", human_count(t.events_new, "new event", events),
 	        human_count(t.requests, "request", requests),
-	        human_duration((s->elapsed_ms + 500) / 1000, elapsed));
+	        human_elapsed(s->elapsed_ms, elapsed));
 	text_wrap(screen, "archive: ", s->directory);
 	if (s->record != NULL)
 		text_wrap(screen, "record:  ", s->record);

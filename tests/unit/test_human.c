@@ -36,6 +36,11 @@ START_TEST(durations)
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		ck_assert_str_eq(human_duration(table[i].s, out), table[i].text);
+	ck_assert_str_eq(human_elapsed(-1, out), "0.0s");
+	ck_assert_str_eq(human_elapsed(449, out), "0.4s");
+	ck_assert_str_eq(human_elapsed(9949, out), "9.9s");
+	ck_assert_str_eq(human_elapsed(9950, out), "10s");
+	ck_assert_str_eq(human_elapsed(750400, out), "12m30s");
 	ck_assert_str_eq(human_clock(12, out), "00:12");
 	ck_assert_str_eq(human_clock(3599, out), "59:59");
 	ck_assert_str_eq(human_clock(3723, out), "1:02:03");
