@@ -33,7 +33,7 @@ trap 'exit 143' TERM
 
 build_all()
 {
-	[ -x configure ] && [ -f Makefile.in ] && [ -f config.h.in ] || ./autogen.sh || return 1
+	[ -x configure ] && [ -f Makefile.in ] && [ -f build-aux/missing ] && [ -f config.h.in ] || ./autogen.sh || return 1
 	if [ "$(cat "$build/.configured" 2>/dev/null)" != "$build" ]; then
 		rm -rf "$build"
 		mkdir -p "$build"
