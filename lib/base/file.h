@@ -14,6 +14,11 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 
+/* For tests: called before each step that changes the disk, with its kind ("mkdir", "create", "write",
+ * "fsync", "rename", "unlink") and the `what` of the call. Returns 0 to go on, or an errno with which the
+ * step then fails undone. NULL, as it is in the programs: nothing is called. Set before the first thread. */
+extern int (*file_step_hook)(const char *kind, const char *what);
+
 /* Opens the directory `name` below dirfd (AT_FDCWD too), making it with mode 0700 where it is
  * missing (durably: the parent is fsynced) if make is not 0. A file descriptor of the caller's, or -1.
  * A symbolic link, something that is no directory, or a directory that another user owns or that
@@ -21,7 +26,8 @@
 int file_open_dir(int dirfd, const char *name, int make, const char *what, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* Makes every missing directory of path (mode 0700) and opens the last, as file_open_dir(). */
+/* Makes every missing directory of path (mode 0700, durably) and opens the last, as file_open_dir().
+ * Links among the directories before the last are followed. */
 int file_open_dirs(const char *path, struct err *e) __attribute__((warn_unused_result));
 
 /* Opens `name` below dirfd for writing, new and empty, mode 0600; an old file of that name is
@@ -48,7 +54,8 @@ int file_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, 
 int file_remove(int dirfd, const char *name, const char *what, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* Reads the whole file into b (appending). 0; 1 where there is no such file (e untouched); -1. */
+/* Reads the whole file into b (appending). 0; 1 where there is no such file (e untouched); -1: b's
+ * contents are as they were. A file that would take b past its cap is an ERR_NOMEM. */
 int file_read_all(int dirfd, const char *name, struct buf *b, const char *what, struct err *e)
 	__attribute__((warn_unused_result));
 

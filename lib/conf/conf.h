@@ -32,6 +32,9 @@ struct conf_secret {
 	enum conf_secret_kind kind;
 	char *value;        /* plain text, variable, path or credential name; NULL for a command */
 	char **argv;        /* command: NULL-terminated */
+	/* command: the variables that secrets of the configuration are read from, sorted, NULL-terminated;
+	 * the command does not get them. NULL: none. Owned by the struct conf. */
+	const char *const *hidden;
 	struct conf_pos pos;
 };
 

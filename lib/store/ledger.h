@@ -14,11 +14,12 @@
 #include "lib/base/err.h"
 
 #define LEDGER_FORMAT 1
+#define LEDGER_TIME_MAX_S INT64_C(9214646399) /* 2261-12-31T23:59:59Z: what isotime.h reads */
 
 /* What was asked: a wider question covers a narrower one. */
 struct question {
-	char **event_types;   /* sorted, without repeats; NULL: all */
-	size_t n_event_types;
+	char **event_types;   /* sorted, without repeats */
+	size_t n_event_types; /* 0: all */
 	bool raw;             /* includeRaw */
 };
 
@@ -70,7 +71,8 @@ void ledger_free(struct ledger *l);
 
 /* Records that [c->from_s, c->to_s) was read: replaces whatever was known of those seconds, and joins
  * neighbours of the same question where the joined range says nothing untrue and all of it is final
- * under overlap_s. c is copied. 0 or -1 (memory; l unchanged). */
+ * under overlap_s. c is copied. 0 or -1 (memory, or a time before 1970 or after LEDGER_TIME_MAX_S; l
+ * unchanged). */
 int ledger_cover(struct ledger *l, const struct covered *c, int64_t overlap_s)
 	__attribute__((warn_unused_result));
 

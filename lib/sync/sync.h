@@ -88,7 +88,9 @@ struct sync_result {
 	int64_t wanted_from_s, wanted_to_s;
 	uint64_t pages, rows;        /* answers taken, rows in them */
 	uint64_t faults;             /* events sent to quarantine, seen in this run */
-	uint64_t lost_seconds;       /* seconds given up: unreadable or unstable */
+	uint64_t lost_seconds;       /* seconds given up: unreadable or unstable; they stay uncovered */
+	int64_t lost_first_s;        /* the first of them to be given up */
+	struct err lost_why;         /* why that one was */
 	int64_t clock_difference_s;  /* ours minus the server's, of the largest size seen */
 	uint64_t unordered_pages;
 };

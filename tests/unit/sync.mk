@@ -1,0 +1,9 @@
+# Unit tests of lib/sync.
+if HAVE_CHECK
+check_PROGRAMS += tests/unit/test_sync_histories
+TESTS += tests/unit/test_sync_histories
+tests_unit_test_sync_histories_SOURCES = tests/unit/test_sync_histories.c \
+	tests/support/history.c tests/support/history.h
+tests_unit_test_sync_histories_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_sync_histories_LDADD = $(LIBORGSYNC) $(CHECK_LIBS) $(LIBORGSYNC_LIBS)
+endif
