@@ -1,1 +1,2 @@
 # tests/unit: its part of the makefile.
+include tests/unit/conf.mk
