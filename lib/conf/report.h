@@ -16,6 +16,7 @@ struct source {
 	unsigned index;     /* 0 the main file, then in the order of inclusion */
 	mode_t mode;
 	uid_t uid;
+	off_t size_bytes;   /* 0 for a pipe */
 	dev_t dev;
 	ino_t ino;
 };

@@ -7,7 +7,6 @@
 
 #include "lib/conf/suggest.h"
 
-#define COMMAND_ARGS_MAX 100
 #define WAYS "one of {env: NAME}, {file: PATH}, {command: [ARG, …]}, {systemd: NAME}"
 
 static int
@@ -81,9 +80,9 @@ set_command(struct values *v, const char *name, const struct node *node, struct 
 		             "reads it", name);
 		return -1;
 	}
-	if (node->n == 0 || node->n > COMMAND_ARGS_MAX) {
+	if (node->n == 0 || node->n > KEY_ARGUMENTS_MAX) {
 		report_error(v->report, node->at, node->n == 0 ? "%s: the command is empty" :
-		             "%s: more than %d arguments", name, COMMAND_ARGS_MAX);
+		             "%s: more than %d arguments", name, KEY_ARGUMENTS_MAX);
 		return -1;
 	}
 	if ((node->at.source->mode & S_IWOTH) != 0) {

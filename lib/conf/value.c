@@ -61,10 +61,14 @@ set_int(struct values *v, const struct key *key, const struct node *node, int *r
 	bool fits = node->kind == NODE_TEXT && parse_int(node->text, node->len, &number);
 	char wanted[80];
 
-	snprintf(wanted, sizeof(wanted), "a whole number from %lld to %lld", (long long)key->min,
-	         (long long)key->max);
+	if (key->min == key->max)
+		snprintf(wanted, sizeof(wanted), "the number %lld", (long long)key->min);
+	else
+		snprintf(wanted, sizeof(wanted), "a whole number from %lld to %lld", (long long)key->min,
+		         (long long)key->max);
 	if (fits && !node->plain) {
-		report_error(v->report, node->at, "%s wants a number: take the quotes off", key->name);
+		report_error(v->report, node->at, "%s wants a number: take the quotes off %s", key->name,
+		             node->text);
 		return -1;
 	}
 	if (!fits || number < key->min || number > key->max)
@@ -244,6 +248,10 @@ value_check_text(struct values *v, const char *name, const struct node *node)
 		report_error(v->report, node->at, "%s is empty", name);
 		return -1;
 	}
+	if (node->plain && (strcasecmp(node->text, "true") == 0 || strcasecmp(node->text, "false") == 0)) {
+		report_error(v->report, node->at, "%s wants a text: put %s in quotes", name, node->text);
+		return -1;
+	}
 	if (node->breaks) {
 		report_error(v->report, node->at, "%s holds a tab or a line break", name);
 		return -1;
@@ -364,17 +372,26 @@ set_texts(struct values *v, const struct key *key, const struct node *node, char
 	return 0;
 }
 
+/* What YAML takes for a number: no reason. A date is none. */
+static bool
+is_number(const char *text)
+{
+	char *end;
+
+	if (strchr("+-.0123456789", text[0]) == NULL)
+		return false;
+	(void)strtod(text, &end);
+	return *end == '\0';
+}
+
 static int
 set_disabled(struct values *v, const struct key *key, const struct node *node, char **ret)
 {
 	const char *wanted = "a reason, true or false";
-	int64_t number;
 	int truth;
 
 	if (node->kind != NODE_TEXT || node_is_null(node))
 		return value_wrong(v, key->name, wanted, node);
-	if (value_check_text(v, key->name, node) != 0)
-		return -1;
 	truth = node->plain ? truth_of(node) : -1;
 	/* `disabled: no` must not disable an organization for the reason "no". */
 	if (truth >= 0 && strcmp(node->text, truth ? "true" : "false") != 0) {
@@ -382,12 +399,14 @@ set_disabled(struct values *v, const struct key *key, const struct node *node, c
 		             truth ? "true" : "false");
 		return -1;
 	}
-	if (node->plain && parse_int(node->text, node->len, &number))
-		return value_wrong(v, key->name, wanted, node);
 	if (truth == 0) {
 		*ret = NULL;
 		return 0;
 	}
+	if (truth < 0 && node->plain && is_number(node->text))
+		return value_wrong(v, key->name, wanted, node);
+	if (truth < 0 && value_check_text(v, key->name, node) != 0)
+		return -1;
 	*ret = truth == 1 ? arena_text(v->arena, "disabled", 8) :
 	       arena_text(v->arena, node->text, node->len);
 	return *ret == NULL ? no_memory(v) : 0;

@@ -5,3 +5,4 @@ include tests/unit/http.mk
 include tests/unit/sync.mk
 include tests/unit/cmd.mk
 include tests/unit/workers.mk
+include tests/unit/conf.mk
