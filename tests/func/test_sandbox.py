@@ -695,9 +695,11 @@ def test_faults():
     with Sandbox("--fault", "503:1") as sb:
         answer = sb.events("org0001")
         assert answer.status == 503 and answer.body.startswith(b"<html>")
-    with Sandbox("--fault", "stale:1") as sb:
+    with Sandbox("--fault", "stale:1", "--credentials", "both") as sb:
         answer = sb.events("org0001")
         assert answer.status == 401 and "stale=true" in answer.headers["WWW-Authenticate"]
+        token = sb.token_request("org0001").json()["access_token"]
+        assert sb.bearer(token, sb.path("org0001")).status == 200, "a token has no nonce"
     with Sandbox("--fault", "malformed:1") as sb:
         for _ in range(30):
             answer = sb.events("org0001")
