@@ -82,15 +82,13 @@ add_range(struct plan *p, const struct ledger *l, int64_t from_s, int64_t to_s, 
 
 /* Cuts a gap where covered ranges begin and end, since each part has a reason of its own. */
 static int
-add_gap(struct plan *p, const struct ledger *l, const struct gap *gap)
+add_gap(struct plan *p, const struct ledger *l, const struct question *asked, const struct gap *gap)
 {
 	int64_t from_s = gap->from_s, to_s;
 	const struct covered *c;
 	enum plan_why why;
 	size_t i = 0;
 
-	if (gap->provisional)
-		return add_range(p, l, gap->from_s, gap->to_s, PLAN_PROVISIONAL);
 	while (from_s < gap->to_s) {
 		while (i < l->n_covered && l->covered[i].to_s <= from_s)
 			i++;
@@ -98,7 +96,7 @@ add_gap(struct plan *p, const struct ledger *l, const struct gap *gap)
 		if (c == NULL)
 			why = PLAN_NEW;
 		else if (c->from_s <= from_s)
-			why = PLAN_NARROWER;
+			why = question_covers(&c->asked, asked) ? PLAN_PROVISIONAL : PLAN_NARROWER;
 		else
 			why = i == 0 ? PLAN_OLDER : PLAN_LEFT_OPEN;
 		to_s = c == NULL ? gap->to_s : c->from_s <= from_s ? c->to_s : c->from_s;
@@ -156,7 +154,7 @@ plan_make(const struct conf_org *org, const struct ledger *ledger, int64_t now_s
 	if (sync_plan(&options, ledger, now_s, &gaps, &n, &p.wanted_from_s, &p.wanted_to_s) != 0)
 		return -1;
 	for (size_t i = 0; i < n && !failed; i++)
-		failed = add_gap(&p, ledger, &gaps[i]) != 0;
+		failed = add_gap(&p, ledger, &options.asked, &gaps[i]) != 0;
 	free(gaps);
 	if (failed) {
 		plan_free(&p);

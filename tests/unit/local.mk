@@ -2,6 +2,5 @@
 include tests/unit/cmd.mk
 include tests/unit/sync.mk
 include tests/unit/scan.mk
-include tests/unit/store.mk
 include tests/unit/http.mk
 include tests/unit/store.mk
