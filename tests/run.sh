@@ -150,7 +150,7 @@ cpp_check()
 start=$(now)
 mkdir -p "$logs"
 examples/install-packages.sh --tests || { failed=1; finish; }
-if [ ! -x configure ] || [ ! -f Makefile.in ] || [ ! -f config.h.in ]; then
+if [ ! -x configure ] || [ ! -f Makefile.in ] || [ ! -f build-aux/missing ] || [ ! -f config.h.in ]; then
 	phase 'autogen' ./autogen.sh || give_up
 fi
 

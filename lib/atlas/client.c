@@ -350,10 +350,12 @@ take_org(struct atlas_client *c, const struct http_answer *answer, struct err *e
 			        "the organization is deleted");
 			err_hint(&why, "remove it from the configuration, or disable it there");
 		}
-		why.http_status = err_is(&why) ? answer->status : 0;
 	}
 	json_decref(object);
-	return err_is(&why) ? fail(e, &why) : ATLAS_ANSWERED;
+	if (!err_is(&why))
+		return ATLAS_ANSWERED;
+	why.http_status = answer->status;
+	return fail(e, &why);
 }
 
 static enum atlas_outcome

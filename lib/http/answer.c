@@ -6,6 +6,8 @@
 #include "lib/base/clock.h"
 #include "lib/http/private.h"
 
+#define CHALLENGES_MAX 2 /* one to begin with, one should the nonce expire just then */
+
 /* Empties the fields that belong to one response; a later one (the answer to a challenge) starts anew. */
 static void
 forget_response(struct http_session *s)
@@ -148,6 +150,11 @@ http_on_header(char *bytes, size_t size, size_t n, void *userdata)
 		if (s->status >= 200) {
 			s->responses++;
 			s->unanswered = false;
+		}
+		/* libcurl answers every challenge that says stale=true, for ever. */
+		if (s->status == 401 && s->repeated >= CHALLENGES_MAX) {
+			s->why = HTTP_BREAK_CHALLENGES;
+			return 0;
 		}
 		forget_response(s);
 	} else if (s->in_headers && (bytes[0] == '\r' || bytes[0] == '\n')) {

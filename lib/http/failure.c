@@ -76,6 +76,9 @@ fail_limit(struct http_session *s, CURLcode rc)
 	case HTTP_BREAK_NOMEM:
 		err_set(e, ERR_NOMEM, LATER, "no memory for the answer from %s", s->origin);
 		return true;
+	case HTTP_BREAK_CHALLENGES:
+		err_set(e, ERR_NETWORK, LATER, "%s asks for credentials again and again", s->origin);
+		return true;
 	case HTTP_BREAK_SILENCE:
 	case HTTP_BREAK_TOTAL:
 		fail_timeout(s);

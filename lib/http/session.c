@@ -160,7 +160,7 @@ set_engine(CURL *easy, const struct http_session *s, const struct http_engine *e
 	if (engine->ca_file != NULL) {
 		/* libcurl keeps the parsed bundle in the multi handle only where no CApath is set, and
 		 * Debian's has one compiled in: without these NULLs each TLS connection parses the whole
-		 * bundle again (tens of milliseconds of CPU rather than about two). */
+		 * bundle again (36 ms of CPU rather than 0.6; test_http_tls.c measures it). */
 		SET(CURLOPT_CAINFO, engine->ca_file);
 		SET(CURLOPT_CAPATH, NULL);
 		SET(CURLOPT_PROXY_CAINFO, engine->ca_file);

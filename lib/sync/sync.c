@@ -256,7 +256,7 @@ sync_take_bad_page(struct sync *s, const struct err *why)
 void
 sync_stop(struct sync *s, const struct err *why)
 {
-	if (s->phase == PHASE_DONE)
+	if (s->phase == PHASE_DONE || (why == NULL && s->phase == PHASE_FINISH))
 		return;
 	if (why == NULL)
 		s->result.stopped = true;

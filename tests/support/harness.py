@@ -1,4 +1,5 @@
-"""What the functional tests share: the built programs, scratch directories, a runner with a closing line.
+"""What the functional tests share: the built programs, a simulated Atlas, archives to compare, scratch
+directories, a runner with a closing line.
 
 Python's standard library only (3.9 or newer). `make check` sets top_srcdir and top_builddir; run by
 hand, a test looks for the programs in the current directory.
@@ -6,6 +7,8 @@ hand, a test looks for the programs in the current directory.
 
 import collections
 import gzip
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -15,6 +18,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 SRCDIR = os.path.abspath(os.environ.get("top_srcdir") or
                          os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
@@ -27,8 +31,11 @@ SANITIZER = re.compile(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer
 TIMEOUT_S = 180
 
 
-class Done(collections.namedtuple("Done", "argv code out err seconds")):
+class Done:
     """What came of a program. A negative code is the signal that ended it."""
+
+    def __init__(self, argv, code, out, err, seconds):
+        self.argv, self.code, self.out, self.err, self.seconds = argv, code, out, err, seconds
 
     def __str__(self):
         return "%s\nended with %s after %.1f s\n--- stdout\n%s\n--- stderr\n%s" % (
@@ -41,7 +48,8 @@ class Broken(AssertionError):
 
 def program(name):
     """The built program of that name ("orgsync", "atlas-sandbox")."""
-    return os.path.join(BUILDDIR, "cmd", name, name)
+    path = os.path.join(BUILDDIR, "cmd", name, name)
+    return path if os.path.exists(path) else os.path.join(BUILDDIR, name)
 
 
 def environment(**changes):
@@ -91,6 +99,127 @@ def run(argv, timeout_s=TIMEOUT_S, **options):
     return finish(start(argv, **options), timeout_s)
 
 
+def orgsync(*arguments, **options):
+    """Runs orgsync with the arguments. The Done."""
+    return run([program("orgsync")] + list(arguments), **options)
+
+
+class Sandbox:
+    """A running atlas-sandbox. Options are its own ("--organizations", "3", …); end it with stop()."""
+
+    def __init__(self, *options):
+        self.options = list(options)
+        self.process = start([program("atlas-sandbox")] + self.options)
+        line = self.process.stdout.readline().decode("ascii", "replace")
+        match = re.match(r"listening on (https?://\S+)$", line)
+        if not match:
+            self.process.kill()
+            raise Broken("no address in %r\n%s" % (line, finish(self.process)))
+        self.url = match.group(1)
+
+    def stop(self):
+        """Ends the sandbox as a user would; it has to end cleanly. Calling it again does nothing."""
+        if self.process is None:
+            return
+        process, self.process = self.process, None
+        process.send_signal(signal.SIGTERM)
+        done = finish(process)
+        if done.code != 0:
+            raise Broken(str(done))
+
+    def _print(self, *arguments):
+        done = subprocess.run([program("atlas-sandbox")] + self.options + ["--print"] + list(arguments),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=environment(), timeout=TIMEOUT_S, check=False)
+        if done.returncode != 0:
+            raise Broken(_text(done.stderr))
+        return done.stdout
+
+    def config(self, directory, *options, more=""):
+        """Writes directory/orgsync.yaml (secrets beside it, the archives in directory/archives) with the
+        text `more` put before the organizations; further options are those of --print config. The path."""
+        text = self._print("config", "--url", self.url, "--secrets-dir", os.path.join(directory, "secrets"),
+                           "--directory", os.path.join(directory, "archives"), *options).decode()
+        head, organizations = text.split("\norganizations:\n")
+        path = os.path.join(directory, "orgsync.yaml")
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(head + "\n" + more + "organizations:\n" + organizations)
+        return path
+
+    def events(self, name, *options):
+        """The lines (bytes) that the archive of the organization has to hold, in order; options such as
+        "--between", A, B or "--raw", "false"."""
+        return self._print("events", name, *options).split(b"\n")[:-1]
+
+    def ids(self, name, *options):
+        return self._print("ids", name, *options).decode().split()
+
+    def _open(self, path, **options):
+        request = urllib.request.Request(self.url + "/_sandbox/" + path, **options)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=TIMEOUT_S) as answer:
+            return json.load(answer)
+
+    def stats(self):
+        """What the sandbox counted (plain http only)."""
+        return self._open("stats")
+
+    def shift(self, seconds):
+        """Moves the sandbox's clock on."""
+        return self._open("shift?seconds=%s" % seconds, method="POST")
+
+
+def day_files(archive):
+    """The day files below one organization's directory, oldest first."""
+    return sorted(os.path.join(directory, name)
+                  for directory, _, names in os.walk(os.path.join(archive, "events")) for name in names)
+
+
+def archive_lines(archive):
+    """Every line (bytes) of an organization's day files, oldest first. Plain and gzip."""
+    lines = []
+    for path in day_files(archive):
+        if path.endswith(".gz"):
+            with gzip.open(path, "rb") as day:
+                data = day.read()
+        elif path.endswith(".ndjson"):
+            with open(path, "rb") as day:
+                data = day.read()
+        else:
+            raise Broken("no day file: " + path)
+        if not data.endswith(b"\n"):
+            raise Broken("no whole lines: " + path)
+        lines += data.split(b"\n")[:-1]
+    return lines
+
+
+def tree(top):
+    """Every file below top: its path, inode and SHA-256. Equal trees: nothing was even rewritten."""
+    found = {}
+    for directory, _, names in os.walk(top):
+        for name in names:
+            path = os.path.join(directory, name)
+            with open(path, "rb") as data:
+                found[os.path.relpath(path, top)] = (os.stat(path).st_ino, hashlib.sha256(data.read()).hexdigest())
+    return found
+
+
+def difference(lines, expected):
+    """What distinguishes an archive's lines from the expected ones, in words; "" where nothing does."""
+    if lines == expected:
+        return ""
+    have, want = collections.Counter(lines), collections.Counter(expected)
+    missing, extra = list((want - have).elements()), list((have - want).elements())
+    text = "%d lines, expected %d: %d missing, %d too many" % (len(lines), len(expected), len(missing), len(extra))
+    if not missing and not extra:
+        where = next(i for i, pair in enumerate(zip(lines, expected)) if pair[0] != pair[1])
+        text += "; the order differs from line %d on" % (where + 1)
+    for word, those in (("missing", missing), ("too many", extra)):
+        for line in those[:3]:
+            text += "\n%s: %s" % (word, _text(line)[:400])
+    return text
+
+
 class TestCase(unittest.TestCase):
     """A test with a scratch directory of its own, removed at the end."""
 
@@ -99,6 +228,25 @@ class TestCase(unittest.TestCase):
     def setUp(self):
         self.directory = tempfile.mkdtemp(prefix="orgsync-test-")
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+
+    def sandbox(self, *options):
+        """A sandbox that ends with the test."""
+        sandbox = Sandbox(*options)
+        self.addCleanup(sandbox.stop)
+        return sandbox
+
+    def assert_code(self, done, code):
+        self.assertEqual(done.code, code, done)
+
+    def assert_exact(self, sandbox, name, archives=None, *options):
+        """The archive holds just what the sandbox says the organization holds, byte for byte. Returns the
+        number of events."""
+        archive = os.path.join(archives or os.path.join(self.directory, "archives"), name)
+        expected = sandbox.events(name, *options)
+        wrong = difference(archive_lines(archive), expected)
+        if wrong:
+            self.fail("%s: %s" % (name, wrong))
+        return len(expected)
 
 
 class _Result(unittest.TextTestResult):

@@ -325,6 +325,33 @@ START_TEST(forgotten_state_starts_afresh)
 }
 END_TEST
 
+static void
+always_stale(void *ctx, size_t n, const char *request, struct scripted_reply *ret)
+{
+	static char text[300];
+
+	(void)ctx;
+	(void)request;
+	snprintf(text, sizeof(text), "HTTP/1.1 401 no\r\nWWW-Authenticate: Digest realm=\"r\", qop=\"auth\", "
+	         "nonce=\"n%zu\", stale=true\r\nContent-Length: 0\r\n\r\n", n);
+	ret->bytes = text;
+}
+
+/* libcurl takes every stale=true at its word; a server that never stops must not keep us for ever. */
+START_TEST(endless_stale_nonces_end)
+{
+	struct digest_server d = { .password = SECRET };
+	struct http_answer *a;
+
+	world_open(&d.w, NULL, NULL, always_stale);
+	a = ask_digest(&d);
+	assert_failed(a, ERR_NETWORK, ERR_SCOPE_ORGANIZATION, ERR_RETRY_LATER, "again and again");
+	ck_assert_uint_eq(scripted_server_requests(d.w.server), 3);
+	ck_assert_uint_eq(a->exchanges, 3);
+	world_close(&d.w);
+}
+END_TEST
+
 struct mover {
 	struct digest_server *d;
 	int status;
@@ -939,6 +966,7 @@ main(void)
 	tcase_add_test(t, stale_nonce_costs_one_challenge);
 	tcase_add_test(t, refused_key);
 	tcase_add_test(t, forgotten_state_starts_afresh);
+	tcase_add_test(t, endless_stale_nonces_end);
 	tcase_add_test(t, session_moves_between_threads);
 	tcase_add_test(t, basic_and_bearer);
 	tcase_add_test(t, bearer_refused_is_not_tried_again);
