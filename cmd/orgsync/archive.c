@@ -94,6 +94,7 @@ archive_state(const struct ledger *ledger, const struct conf_org *org, int64_t n
 	for (size_t i = 0; i < ledger->n_days; i++)
 		s.events += ledger->days[i].events;
 	s.days = ledger->n_days;
+	s.untouched = ledger->n_covered == 0 && ledger->n_days == 0;
 	*ret = s;
 	return 0;
 }

@@ -29,10 +29,25 @@ plan_why_text(enum plan_why why)
 	return whys[why].text;
 }
 
+/* How much of [from_s, to_s) was read: a day without events has no file, and the newest day is not over. */
+static int64_t
+covered_seconds(const struct ledger *l, int64_t from_s, int64_t to_s)
+{
+	int64_t sum_s = 0;
+
+	for (size_t i = 0; i < l->n_covered; i++) {
+		int64_t begin_s = l->covered[i].from_s > from_s ? l->covered[i].from_s : from_s;
+		int64_t end_s = l->covered[i].to_s < to_s ? l->covered[i].to_s : to_s;
+
+		sum_s += end_s > begin_s ? end_s - begin_s : 0;
+	}
+	return sum_s;
+}
+
 double
 plan_density(const struct ledger *l, int64_t from_s, int64_t to_s)
 {
-	int64_t middle_s = from_s + (to_s - from_s) / 2, end_s;
+	int64_t middle_s = from_s + (to_s - from_s) / 2, known_s;
 	size_t first = 0, end;
 	uint64_t events = 0;
 
@@ -50,14 +65,8 @@ plan_density(const struct ledger *l, int64_t from_s, int64_t to_s)
 	}
 	for (size_t i = first; i < end; i++)
 		events += l->days[i].events;
-	/* The newest day is not over yet. */
-	end_s = l->days[end - 1].day_s + S_PER_DAY;
-	if (l->n_covered > 0 && l->covered[l->n_covered - 1].to_s < end_s &&
-	    l->covered[l->n_covered - 1].to_s > l->days[end - 1].day_s)
-		end_s = l->covered[l->n_covered - 1].to_s;
-	if (end_s - l->days[first].day_s < 3600)
-		end_s = l->days[first].day_s + 3600;
-	return (double)events * (double)S_PER_DAY / (double)(end_s - l->days[first].day_s);
+	known_s = covered_seconds(l, l->days[first].day_s, l->days[end - 1].day_s + S_PER_DAY);
+	return (double)events * (double)S_PER_DAY / (double)(known_s < 3600 ? 3600 : known_s);
 }
 
 static int
@@ -160,8 +169,11 @@ plan_make(const struct conf_org *org, const struct ledger *ledger, int64_t now_s
 		plan_free(&p);
 		return -1;
 	}
+	/* "The beginning" is long before the organization's own, which nobody knows yet. */
+	if (org->start == CONF_START_ALL && p.n_ranges > 0 && p.ranges[0].from_s == p.wanted_from_s)
+		p.ranges[0].events_guess = -1;
 	count_pages(&p);
-	p.first_sync = org->start == CONF_START_NONE && ledger->since_s < 0;
+	p.first_sync = org->start == CONF_START_NONE && ledger->since_s < 0 && ledger->n_covered == 0;
 	*ret = p;
 	return 0;
 }

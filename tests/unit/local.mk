@@ -3,3 +3,4 @@ include tests/unit/scan.mk
 include tests/unit/http.mk
 include tests/unit/sync.mk
 include tests/unit/cmd.mk
+include tests/unit/store.mk
