@@ -469,6 +469,7 @@ send_request(struct worker *w, struct slot *slot)
 
 	err_clear(&e);
 	if (atomic_load(&r->stopping) == 0 && tenant_request(slot->tenant, &request, &session) == 0) {
+		http_session_set_user(session, slot);
 		if (http_start(w->engine, session, &request, &e) == 0) {
 			wire_add(w, slot);
 			return;

@@ -114,7 +114,6 @@ tenant_new(const struct run_options *options, const struct conf_org *org, uint64
 		tenant_free(t);
 		return NULL;
 	}
-	http_session_set_user(t->session, t);
 	bucket_init(&t->atlas, EVENTS_CAPACITY, EVENTS_REFILL, 60000, now_ms(t));
 	bucket_init_per_minute(&t->own, org->requests_per_minute, now_ms(t));
 	bucket_init(&t->token, TOKENS_PER_MINUTE, TOKENS_PER_MINUTE, 60000, now_ms(t));
