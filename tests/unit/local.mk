@@ -4,3 +4,4 @@ include tests/unit/http.mk
 include tests/unit/sync.mk
 include tests/unit/cmd.mk
 include tests/unit/store.mk
+include tests/unit/workers.mk
