@@ -2,3 +2,4 @@
 dist_man_MANS += docs/orgsync.1
 dist_doc_DATA += docs/OUTPUT.md
 dist_doc_DATA += docs/DESIGN.md docs/DEPENDENCIES.md
+dist_doc_DATA += docs/ATLAS.md
