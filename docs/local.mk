@@ -3,3 +3,4 @@ dist_man_MANS += docs/orgsync.1
 dist_doc_DATA += docs/OUTPUT.md
 dist_doc_DATA += docs/DESIGN.md docs/DEPENDENCIES.md
 dist_doc_DATA += docs/ATLAS.md
+dist_man_MANS += docs/atlas-sandbox.1

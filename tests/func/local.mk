@@ -5,3 +5,6 @@ FUNC_TESTS = \
 	tests/func/test_include_graph.py
 TESTS += $(FUNC_TESTS)
 EXTRA_DIST += $(FUNC_TESTS) tests/support/harness.py
+# tests/func: the real programs over real sockets.
+TESTS += tests/func/test_sandbox.py
+EXTRA_DIST += tests/func/test_sandbox.py
