@@ -1,5 +1,6 @@
 # tests/func: its part of the makefile. The real programs, over real sockets.
 FUNC_TESTS = \
+	tests/func/test_cli.py \
 	tests/func/test_harness.py \
 	tests/func/test_headers.py \
 	tests/func/test_include_graph.py
