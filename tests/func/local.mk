@@ -3,7 +3,9 @@ FUNC_TESTS = \
 	tests/func/test_cli.py \
 	tests/func/test_harness.py \
 	tests/func/test_headers.py \
-	tests/func/test_include_graph.py
+	tests/func/test_include_graph.py \
+	tests/func/test_install.py \
+	tests/func/test_sandbox.py
 TESTS += $(FUNC_TESTS)
 EXTRA_DIST += $(FUNC_TESTS) tests/support/harness.py
 # tests/func: the real programs over real sockets.
