@@ -169,11 +169,17 @@ report_finish(struct report *r, struct conf_findings *ret_findings)
 }
 
 bool
+holds_client_secret(const char *text, size_t len)
+{
+	return memmem(text, len, SECRET_PREFIX, strlen(SECRET_PREFIX)) != NULL;
+}
+
+bool
 looks_secret(const char *text, size_t len)
 {
 	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
-	if (memmem(text, len, SECRET_PREFIX, strlen(SECRET_PREFIX)) != NULL)
+	if (holds_client_secret(text, len))
 		return true;
 	if (len != sizeof(form) - 1)
 		return false;

@@ -72,10 +72,9 @@ const char *
 secret_get_env(const char *name, struct err *e)
 {
 	const char *value = getenv(name);
-	const bool hide = looks_secret(name, strlen(name));
 
 	if (value == NULL)
-		FAIL(e, "environment variable %s is not set", hide ? "(a name that looks secret)" : name);
+		FAIL(e, "environment variable %s is not set", name);
 	else if (value[0] == '\0')
 		FAIL(e, "environment variable %s is empty", name);
 	return value == NULL || value[0] == '\0' ? NULL : value;

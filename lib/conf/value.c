@@ -259,19 +259,24 @@ value_check_text(struct values *v, const char *name, const struct node *node)
 	return 0;
 }
 
+/* A secret in a key that is shown, logged or made into a name or a path. */
+static int
+check_misplaced(struct values *v, const char *name, const struct node *node)
+{
+	if (!looks_secret(node->text, node->len))
+		return 0;
+	report_error(v->report, node->at, "%s holds what looks like a secret; is it in the wrong key?", name);
+	return -1;
+}
+
 static int
 set_text(struct values *v, const struct key *key, const struct node *node, char **ret)
 {
 	struct quoted q;
 	char *copy;
 
-	if (value_check_text(v, key->name, node) != 0)
+	if (value_check_text(v, key->name, node) != 0 || check_misplaced(v, key->name, node) != 0)
 		return -1;
-	if (looks_secret(node->text, node->len)) {
-		report_error(v->report, node->at, "%s holds what looks like a secret; is it in the wrong "
-		             "key?", key->name);
-		return -1;
-	}
 	if (!form_fits(key->form, node->text, node->len)) {
 		report_error(v->report, node->at, "%s %s is not %s", key->name,
 		             quote(&q, node->text, node->len), key->form->says);
@@ -317,7 +322,7 @@ check_item(struct values *v, const struct key *key, const struct node *item)
 	char upper[101];
 	struct quoted q;
 
-	if (value_check_text(v, key->name, item) != 0)
+	if (value_check_text(v, key->name, item) != 0 || check_misplaced(v, key->name, item) != 0)
 		return -1;
 	if (form_fits(key->form, item->text, item->len))
 		return 0;
@@ -405,7 +410,8 @@ set_disabled(struct values *v, const struct key *key, const struct node *node, c
 	}
 	if (truth < 0 && node->plain && is_number(node->text))
 		return value_wrong(v, key->name, wanted, node);
-	if (truth < 0 && value_check_text(v, key->name, node) != 0)
+	if (truth < 0 && (value_check_text(v, key->name, node) != 0 ||
+	                  check_misplaced(v, key->name, node) != 0))
 		return -1;
 	*ret = truth == 1 ? arena_text(v->arena, "disabled", 8) :
 	       arena_text(v->arena, node->text, node->len);
@@ -420,7 +426,7 @@ value_path(struct values *v, const char *name, const struct node *node)
 	const char *home = getenv("HOME"), *text = node->text;
 	char *path;
 
-	if (value_check_text(v, name, node) != 0)
+	if (value_check_text(v, name, node) != 0 || check_misplaced(v, name, node) != 0)
 		return NULL;
 	if (text[0] == '~' && text[1] == '/' && home != NULL && home[0] == '/') {
 		report_error(v->report, node->at, "%s: \"~\" is not expanded; write %s%s", name, home, text + 1);
@@ -476,7 +482,7 @@ set_url(struct values *v, const struct key *key, const struct node *node, char *
 	const char *wrong;
 	char *copy;
 
-	if (value_check_text(v, key->name, node) != 0)
+	if (value_check_text(v, key->name, node) != 0 || check_misplaced(v, key->name, node) != 0)
 		return -1;
 	wrong = key->kind == KEY_PROXY ? url_check_proxy(node->text, node->len) :
 	        url_check_base(node->text, node->len, &len);

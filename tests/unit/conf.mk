@@ -13,7 +13,7 @@ CONF_TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 CONF_TEST_LIBS = lib/conf/libconf.a lib/base/libbase.a $(YAML_LIBS) $(JANSSON_LIBS) $(CHECK_LIBS)
 CONF_TEST_SUPPORT = tests/unit/conf_support.c tests/unit/conf_support.h
 
-tests_unit_test_conf_load_SOURCES = tests/unit/test_conf_load.c $(CONF_TEST_SUPPORT)
+tests_unit_test_conf_load_SOURCES = tests/unit/test_conf_load.c tests/unit/conf_cases.inc $(CONF_TEST_SUPPORT)
 tests_unit_test_conf_load_CFLAGS = $(CONF_TEST_CFLAGS)
 tests_unit_test_conf_load_LDADD = $(CONF_TEST_LIBS)
 

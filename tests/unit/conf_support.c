@@ -64,7 +64,9 @@ dir_write(const char *name, const char *text, size_t len, mode_t mode)
 		snprintf(parent, sizeof(parent), "%s/%.*s", dir_path(), (int)(slash - name), name);
 		mkdir(parent, 0700);
 	}
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	/* A new file each time: some file systems wait for the disk when an old one is cut short. */
+	unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	ck_assert_int_ge(fd, 0);
 	while (done < len) {
 		ssize_t n = write(fd, text + done, len - done);

