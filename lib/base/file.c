@@ -8,13 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int (*file_step_hook)(const char *kind, const char *what);
+int (*file_step_hook)(const char *kind, int fd, const char *what);
 
 /* 0, or -1 with errno set where a test wants the step to fail. */
 static int
-step(const char *kind, const char *what)
+step(const char *kind, int fd, const char *what)
 {
-	int failed = file_step_hook == NULL ? 0 : file_step_hook(kind, what);
+	int failed = file_step_hook == NULL ? 0 : file_step_hook(kind, fd, what);
 
 	if (failed == 0)
 		return 0;
@@ -53,7 +53,7 @@ file_open_dir(int dirfd, const char *name, int make, const char *what, struct er
 	int fd = openat(dirfd, name, flags);
 
 	if (fd < 0 && errno == ENOENT && make) {
-		if (step("mkdir", what) != 0 || (mkdirat(dirfd, name, 0700) != 0 && errno != EEXIST))
+		if (step("mkdir", dirfd, what) != 0 || (mkdirat(dirfd, name, 0700) != 0 && errno != EEXIST))
 			return err_set_errno(e, errno, "%s: cannot make the directory", what);
 		if (dirfd != AT_FDCWD && file_sync(dirfd, what, e) != 0)
 			return -1;
@@ -104,7 +104,7 @@ file_create(int dirfd, const char *name, const char *what, struct err *e)
 {
 	int fd;
 
-	if (step("create", what) != 0)
+	if (step("create", dirfd, what) != 0)
 		return err_set_errno(e, errno, "%s: cannot make the file", what);
 	if (unlinkat(dirfd, name, 0) != 0 && errno != ENOENT)
 		return err_set_errno(e, errno, "%s: cannot remove the old file", what);
@@ -140,7 +140,7 @@ file_write(int fd, const void *bytes, size_t len, const char *what, struct err *
 	const char *p = bytes;
 	ssize_t n;
 
-	if (step("write", what) != 0)
+	if (step("write", fd, what) != 0)
 		return err_set_errno(e, errno, "%s: cannot write", what);
 	while (len > 0) {
 		n = write(fd, p, len);
@@ -157,7 +157,7 @@ file_write(int fd, const void *bytes, size_t len, const char *what, struct err *
 int
 file_sync(int fd, const char *what, struct err *e)
 {
-	if (step("fsync", what) != 0 || fsync(fd) != 0)
+	if (step("fsync", fd, what) != 0 || fsync(fd) != 0)
 		return err_set_errno(e, errno, "%s: cannot make it durable (fsync)", what);
 	return 0;
 }
@@ -166,7 +166,7 @@ int
 file_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, const char *what,
             struct err *e)
 {
-	if (step("rename", what) != 0 || renameat(from_dirfd, from, to_dirfd, to) != 0)
+	if (step("rename", to_dirfd, what) != 0 || renameat(from_dirfd, from, to_dirfd, to) != 0)
 		return err_set_errno(e, errno, "%s: cannot rename the new file into place", what);
 	return 0;
 }
@@ -174,7 +174,7 @@ file_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, cons
 int
 file_remove(int dirfd, const char *name, const char *what, struct err *e)
 {
-	if (step("unlink", what) != 0 || (unlinkat(dirfd, name, 0) != 0 && errno != ENOENT))
+	if (step("unlink", dirfd, what) != 0 || (unlinkat(dirfd, name, 0) != 0 && errno != ENOENT))
 		return err_set_errno(e, errno, "%s: cannot remove the file", what);
 	return 0;
 }
