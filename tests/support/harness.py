@@ -135,15 +135,25 @@ class Sandbox:
             raise Broken(_text(done.stderr))
         return done.stdout
 
-    def config(self, directory, *options, more=""):
+    def config(self, directory, *options, more="", atlas="", output="", orgs=None, name="orgsync.yaml"):
         """Writes directory/orgsync.yaml (secrets beside it, the archives in directory/archives) with the
-        text `more` put before the organizations; further options are those of --print config. The path."""
+        text `more` put before the organizations, further lines ("key: value") of the sections atlas and
+        output, and of organizations by name ({"org0001": "priority: 1\\ntags: [x]"}; "*" is every one);
+        the options are those of --print config. The path."""
         text = self._print("config", "--url", self.url, "--secrets-dir", os.path.join(directory, "secrets"),
                            "--directory", os.path.join(directory, "archives"), *options).decode()
         head, organizations = text.split("\norganizations:\n")
-        path = os.path.join(directory, "orgsync.yaml")
+        head = head.replace("\natlas:\n", "\natlas:\n" + _indent(atlas, 2), 1)
+        head = head.replace("\noutput:\n", "\noutput:\n" + _indent(output, 2), 1)
+        blocks = re.split(r"(?m)^(?=  - name: )", organizations)
+        for i, block in enumerate(blocks):
+            found = re.match(r"  - name: (\S+)\n", block)
+            for key in ("*", found.group(1)) if found and orgs else ():
+                block += _indent(orgs.get(key, ""), 4)
+            blocks[i] = block
+        path = os.path.join(directory, name)
         with open(path, "w", encoding="utf-8") as out:
-            out.write(head + "\n" + more + "organizations:\n" + organizations)
+            out.write(head + "\n" + more + "organizations:\n" + "".join(blocks))
         return path
 
     def events(self, name, *options):
@@ -158,15 +168,53 @@ class Sandbox:
         request = urllib.request.Request(self.url + "/_sandbox/" + path, **options)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(request, timeout=TIMEOUT_S) as answer:
-            return json.load(answer)
+            return answer.read()
+
+    def events_now(self, name, begin=None, end=None, raw=True):
+        """As events(), but asked of the running server, whose clock may have been moved."""
+        return self._open("events/%s?raw=%s%s%s" % (name, "true" if raw else "false",
+                                                    "&from=" + begin if begin else "",
+                                                    "&to=" + end if end else "")).split(b"\n")[:-1]
+
+    def poison(self, name, *options):
+        """The bytes of the events that no archive may hold, by kind: [(kind, bytes), …]."""
+        return [tuple(line.split(b" ", 1)) for line in self._print("poison", name, *options).split(b"\n")[:-1]]
 
     def stats(self):
         """What the sandbox counted (plain http only)."""
-        return self._open("stats")
+        return json.loads(self._open("stats"))
+
+    def counts(self, name):
+        """What the sandbox counted of one organization."""
+        return self.stats()["organizations"][name]
 
     def shift(self, seconds):
         """Moves the sandbox's clock on."""
-        return self._open("shift?seconds=%s" % seconds, method="POST")
+        return json.loads(self._open("shift?seconds=%s" % seconds, method="POST"))
+
+
+def _indent(text, width):
+    return "".join(" " * width + line + "\n" for line in text.split("\n") if line)
+
+
+def last_report(archives):
+    """The record of the newest run, as made last."""
+    runs = os.path.join(archives, ".orgsync", "runs")
+    paths = [os.path.join(runs, name, "report.json") for name in os.listdir(runs)]
+    newest = max((path for path in paths if os.path.exists(path)), key=lambda path: os.stat(path).st_mtime_ns)
+    with open(newest, encoding="utf-8") as report:
+        return json.load(report)
+
+
+def of(document, name):
+    """The entry of one organization in what a command printed with --json, or in a run's record."""
+    return next(entry for entry in document["organizations"] if entry["name"] == name)
+
+
+def ledger(archive):
+    """An organization's ledger."""
+    with open(os.path.join(archive, "ledger.json"), encoding="utf-8") as text:
+        return json.load(text)
 
 
 def day_files(archive):
@@ -176,12 +224,14 @@ def day_files(archive):
 
 
 def archive_lines(archive):
-    """Every line (bytes) of an organization's day files, oldest first. Plain and gzip."""
+    """Every line (bytes) of an organization's day files, oldest first. Zstd needs the zstd program."""
     lines = []
     for path in day_files(archive):
         if path.endswith(".gz"):
             with gzip.open(path, "rb") as day:
                 data = day.read()
+        elif path.endswith(".zst"):
+            data = subprocess.run(["zstd", "-dcq", path], stdout=subprocess.PIPE, check=True).stdout
         elif path.endswith(".ndjson"):
             with open(path, "rb") as day:
                 data = day.read()
@@ -235,18 +285,41 @@ class TestCase(unittest.TestCase):
         self.addCleanup(sandbox.stop)
         return sandbox
 
+    @property
+    def archives(self):
+        return os.path.join(self.directory, "archives")
+
+    def sync(self, config, *arguments, code=0, **options):
+        """One `orgsync sync --json` that has to end with the code. Its document (None after exit 2)."""
+        done = orgsync("sync", "--json", "-q", "-c", config, *arguments, **options)
+        self.assert_code(done, code)
+        return json.loads(done.out) if done.out else None
+
     def assert_code(self, done, code):
         self.assertEqual(done.code, code, done)
 
     def assert_exact(self, sandbox, name, archives=None, *options):
         """The archive holds just what the sandbox says the organization holds, byte for byte. Returns the
         number of events."""
-        archive = os.path.join(archives or os.path.join(self.directory, "archives"), name)
+        archive = os.path.join(archives or self.archives, name)
         expected = sandbox.events(name, *options)
         wrong = difference(archive_lines(archive), expected)
         if wrong:
             self.fail("%s: %s" % (name, wrong))
         return len(expected)
+
+    def assert_all_exact(self, sandbox, names, archives=None, **options):
+        """As assert_exact() for each of the names, asked of the running server. The number of events."""
+        total, wrong = 0, []
+        for name in names:
+            expected = sandbox.events_now(name, **options)
+            text = difference(archive_lines(os.path.join(archives or self.archives, name)), expected)
+            total += len(expected)
+            if text:
+                wrong.append("%s: %s" % (name, text))
+        if wrong:
+            self.fail("%d of them\n%s" % (len(wrong), "\n".join(wrong[:5])))
+        return total
 
 
 class _Result(unittest.TextTestResult):

@@ -3,5 +3,6 @@ include tests/unit/scan.mk
 include tests/unit/http.mk
 include tests/unit/sync.mk
 include tests/unit/cmd.mk
-include tests/unit/store.mk
 include tests/unit/workers.mk
+include tests/unit/conf.mk
+include tests/unit/store.mk
