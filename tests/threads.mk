@@ -1,3 +1,10 @@
-# The tests in which threads meet: `make check-threads` runs these, for ThreadSanitizer.
+# The tests in which threads meet: `make check-threads` runs these, for ThreadSanitizer. Programs of libcheck
+# here, functional tests there.
 THREADED_UNIT =
-THREADED_FUNC =
+if HAVE_CHECK
+THREADED_UNIT += tests/unit/test_http tests/unit/test_queue
+endif
+THREADED_FUNC = \
+	tests/func/test_exit_codes.py \
+	tests/func/test_sandbox.py \
+	tests/func/test_sync_exact.py
