@@ -3,6 +3,7 @@ FUNC_TESTS = \
 	tests/func/test_harness.py \
 	tests/func/test_headers.py \
 	tests/func/test_include_graph.py \
-	tests/func/test_sync_exact.py
+	tests/func/test_sync_exact.py \
+	tests/func/test_sync_refused.py
 TESTS += $(FUNC_TESTS)
 EXTRA_DIST += $(FUNC_TESTS) tests/support/harness.py
