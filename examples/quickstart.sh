@@ -113,8 +113,9 @@ echo
 show ./orgsync status
 
 say "The first lines of one archive, cut to 80 columns"
-show ls archives archives/org0001
-cat archives/org0001/events/*/*.ndjson | head -n 5 | cut -c1-80
+day=$(find archives/org0001/events -name '*.ndjson' -size +3k | sort | head -n 1)
+show ls "$(dirname "$day")" | head -n 4
+show head -n 4 "$day" | cut -c1-80
 
 say "Proof: each archive against what the simulation says it holds"
 events=0

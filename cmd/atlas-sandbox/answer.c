@@ -173,9 +173,10 @@ limited(struct answer *a, struct sandbox *sb, int org, enum bucket bucket)
 	return true;
 }
 
-/* Draws the fault of a request. True where it takes the place of the answer. */
+/* Draws the fault of a request. True where it takes the place of the answer. A nonce can be stale only
+ * where there is one. */
 static bool
-faulty(struct answer *a, struct sandbox *sb, int index, const struct question *q)
+faulty(struct answer *a, struct sandbox *sb, int index, const struct question *q, bool has_nonce)
 {
 	const struct org *org = &sb->orgs[index];
 	struct account *account = &sb->accounts[index];
@@ -183,6 +184,8 @@ faulty(struct answer *a, struct sandbox *sb, int index, const struct question *q
 	pthread_mutex_lock(&account->lock);
 	a->salt = ++account->questions;
 	a->fault = fault_of(&org->set, sb->options.fault_seed, org->number, a->salt);
+	if (a->fault == FAULT_STALE && !has_nonce)
+		a->fault = FAULT_NONE;
 	account->faults += a->fault != FAULT_NONE;
 	pthread_mutex_unlock(&account->lock);
 	switch (a->fault) {
@@ -273,7 +276,7 @@ begin_api(struct answer *a, struct sandbox *sb, const struct target *t, const st
 	}
 	a->wait_ms = sb->orgs[auth.claimed].set.latency_ms;
 	if (limited(a, sb, auth.claimed, t->route == ROUTE_EVENTS ? BUCKET_EVENTS : BUCKET_ORG) ||
-	    faulty(a, sb, auth.claimed, q))
+	    faulty(a, sb, auth.claimed, q, auth.kind == AUTH_DIGEST))
 		return;
 	if (t->api == API_V2 && !version_known(q->accept)) {
 		reply_error(&a->reply, 406, "Not Acceptable", "INVALID_VERSION_DATE", "[]",
@@ -312,7 +315,7 @@ begin_token(struct answer *a, struct sandbox *sb, const struct question *q)
 	a->prefix = "/api/oauth/token";
 	if (answer.org >= 0) {
 		a->wait_ms = sb->orgs[answer.org].set.latency_ms;
-		if (answer.outcome == TOKEN_MINTED && faulty(a, sb, answer.org, q))
+		if (answer.outcome == TOKEN_MINTED && faulty(a, sb, answer.org, q, false))
 			return;
 	}
 	reply_token(&a->reply, sb, &answer);

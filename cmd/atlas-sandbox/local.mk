@@ -17,6 +17,7 @@ atlas_sandbox_SOURCES = \
 	cmd/atlas-sandbox/query.c cmd/atlas-sandbox/query.h \
 	cmd/atlas-sandbox/render.c cmd/atlas-sandbox/render.h \
 	cmd/atlas-sandbox/reply.c cmd/atlas-sandbox/reply.h \
+	cmd/atlas-sandbox/response.c cmd/atlas-sandbox/response.h \
 	cmd/atlas-sandbox/sandbox.c cmd/atlas-sandbox/sandbox.h \
 	cmd/atlas-sandbox/server.c cmd/atlas-sandbox/server.h \
 	cmd/atlas-sandbox/settings.c cmd/atlas-sandbox/settings.h \
@@ -24,3 +25,4 @@ atlas_sandbox_SOURCES = \
 	cmd/atlas-sandbox/types.c cmd/atlas-sandbox/types.h
 atlas_sandbox_CFLAGS = $(AM_CFLAGS) $(MHD_CFLAGS) $(CRYPTO_CFLAGS) $(ZLIB_CFLAGS) $(JANSSON_CFLAGS)
 atlas_sandbox_LDADD = lib/base/libbase.a $(MHD_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS)
+EXTRA_DIST += cmd/atlas-sandbox/README.md

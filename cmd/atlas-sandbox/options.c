@@ -13,11 +13,12 @@
 #define FOREVER_MS INT64_C(4102444800000) /* 2100-01-01 */
 
 enum {
-	OPT_ORGANIZATIONS = 256, OPT_SEED, OPT_LISTEN, OPT_PORT, OPT_PORT_FILE, OPT_TLS_CERT, OPT_TLS_KEY,
-	OPT_SKEW, OPT_CAPACITY, OPT_REFILL, OPT_PERIOD, OPT_NO_LIMIT_HEADERS, OPT_NO_LIMITS, OPT_NO_GZIP,
-	OPT_NONCE_LIFE, OPT_TOKEN_LIFE, OPT_FAULT_SEED, OPT_TIME_SCALE, OPT_ORG, OPT_PRINT,
-	OPT_SECRETS_DIR, OPT_URL, OPT_DIRECTORY, OPT_BACKFILL_START, OPT_API, OPT_RAW, OPT_BETWEEN, OPT_NOW,
-	OPT_HELP, OPT_VERSION, OPT_SETTING
+	OPT_ORGANIZATIONS = 256, OPT_SEED, OPT_LISTEN, OPT_PORT, OPT_PORT_FILE, OPT_TLS_CERT,
+	OPT_TLS_KEY, OPT_SKEW, OPT_CAPACITY, OPT_REFILL, OPT_PERIOD, OPT_NO_LIMIT_HEADERS,
+	OPT_NO_LIMITS, OPT_NO_GZIP, OPT_HEADER_CASE, OPT_NONCE_LIFE, OPT_TOKEN_LIFE,
+	OPT_FAULT_SEED, OPT_TIME_SCALE, OPT_ORG, OPT_PRINT, OPT_SECRETS_DIR, OPT_URL,
+	OPT_DIRECTORY, OPT_BACKFILL_START, OPT_API, OPT_RAW, OPT_BETWEEN, OPT_NOW, OPT_HELP,
+	OPT_VERSION, OPT_SETTING
 };
 
 static const struct option long_options[] = {
@@ -35,6 +36,7 @@ static const struct option long_options[] = {
 	{ "no-limit-headers", no_argument, NULL, OPT_NO_LIMIT_HEADERS },
 	{ "no-limits", no_argument, NULL, OPT_NO_LIMITS },
 	{ "no-gzip", no_argument, NULL, OPT_NO_GZIP },
+	{ "header-case", required_argument, NULL, OPT_HEADER_CASE },
 	{ "nonce-life", required_argument, NULL, OPT_NONCE_LIFE },
 	{ "token-life", required_argument, NULL, OPT_TOKEN_LIFE },
 	{ "fault-seed", required_argument, NULL, OPT_FAULT_SEED },
@@ -98,6 +100,7 @@ static const char help_text[] =
 	"  --skew SECONDS              of the Date header\n"
 	"  --capacity N --refill N --period SECONDS    token bucket (default 500, 250 in 60)\n"
 	"  --no-limit-headers --no-limits --no-gzip\n"
+	"  --header-case recorded|lower|upper\n"
 	"  --nonce-life SECONDS        default 60\n"
 	"  --token-life SECONDS        default 3600\n"
 	"  --fault-seed S\n"
@@ -182,6 +185,20 @@ set_print(struct options *o, const char *text)
 		o->print = PRINT_POISON;
 	else
 		return usage("--print knows config, ids, events and poison, not %s", text);
+	return -1;
+}
+
+static int
+set_header_case(struct options *o, const char *text)
+{
+	if (strcmp(text, "recorded") == 0)
+		o->header_case = HEADERS_RECORDED;
+	else if (strcmp(text, "lower") == 0)
+		o->header_case = HEADERS_LOWER;
+	else if (strcmp(text, "upper") == 0)
+		o->header_case = HEADERS_UPPER;
+	else
+		return usage("--header-case is recorded, lower or upper");
 	return -1;
 }
 
@@ -298,6 +315,7 @@ set_text(struct options *o, int option, const char *name, int argc, char **argv)
 	case OPT_NO_LIMIT_HEADERS: o->no_limit_headers = true; break;
 	case OPT_NO_LIMITS: o->no_limits = true; break;
 	case OPT_NO_GZIP: o->no_gzip = true; break;
+	case OPT_HEADER_CASE: return set_header_case(o, optarg);
 	case OPT_ORG: return add_rule(o, optarg);
 	case OPT_PRINT: return set_print(o, optarg);
 	case OPT_RAW: return set_flag(name, optarg, &o->raw);

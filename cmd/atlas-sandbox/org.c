@@ -182,8 +182,8 @@ org_build(struct org *org, uint64_t seed, char *why, size_t why_size)
 		add_segment(org, specials[i].t0_ms, specials[i].t1_ms, specials[i].count);
 	if (add_spread(org, specials, n, set->from_ms, set->to_ms, count) != 0 ||
 	    add_spread(org, specials, n, set->to_ms, set->to_ms + LIVE_SPAN_MS, (uint64_t)live) != 0) {
-		snprintf(why, why_size, "%s has events and no time to put them: `to` must be after `from`",
-		         org->name);
+		snprintf(why, why_size, "%s has events and no time for them: `to` must be after `from`, and a second with a "
+		         "burst or a poisoned event holds nothing else", org->name);
 		goto out;
 	}
 	qsort(org->segments, org->n_segments, sizeof *org->segments, compare_segments);

@@ -138,7 +138,8 @@ print_config(struct sandbox *sb)
 	if (o->url != NULL)
 		print_quoted(o->url);
 	else
-		printf("\"%s://%s:%u\"", o->tls_cert != NULL ? "https" : "http", o->listen, o->port);
+		printf(strchr(o->listen, ':') != NULL ? "\"%s://[%s]:%u\"" : "\"%s://%s:%u\"",
+		       o->tls_cert != NULL ? "https" : "http", o->listen, o->port);
 	printf("\n  api: %s\n", o->api);
 	if (o->tls_cert != NULL && realpath(o->tls_cert, cert) != NULL) {
 		printf("  ca_file: ");

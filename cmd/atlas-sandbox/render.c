@@ -6,7 +6,7 @@
  */
 #include "cmd/atlas-sandbox/render.h"
 
-#include <stdio.h>
+#include <assert.h>
 #include <string.h>
 
 #include "cmd/atlas-sandbox/hash.h"
@@ -402,6 +402,7 @@ render_event(struct buf *b, const struct org *org, uint64_t position, bool raw, 
 	subject_init(&s, org, position);
 	w.at = b->data + b->len;
 	put_event(&w, &s, raw);
+	assert((size_t)(w.at - b->data) - b->len <= RENDER_EVENT_MAX); /* all its parts are ours */
 	b->len = (size_t)(w.at - b->data);
 	return 0;
 }
@@ -452,7 +453,8 @@ render_page(struct buf *b, const struct render_page *page)
 	for (size_t i = 0; i < page->n; i++) {
 		next(&w);
 		b->len = (size_t)(w.at - b->data);
-		if (render_event(b, page->org, page->positions[i], page->raw, page->style, w.depth) != 0 || buf_reserve(b, 256) != 0)
+		if (render_event(b, page->org, page->positions[i], page->raw, page->style, w.depth) != 0 ||
+		    buf_reserve(b, 256) != 0)
 			return -1;
 		w.at = b->data + b->len;
 	}

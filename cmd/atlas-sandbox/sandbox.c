@@ -97,10 +97,12 @@ sandbox_init(struct sandbox *sb, const struct options *options, char *why, size_
 	sb->orgs = calloc(sb->n_orgs + 1, sizeof *sb->orgs);
 	sb->accounts = calloc(sb->n_orgs + 1, sizeof *sb->accounts);
 	if (sb->orgs == NULL || sb->accounts == NULL || auth_init(sb) != 0) {
+		free(sb->accounts);
+		sb->accounts = NULL; /* its locks were never made */
 		snprintf(why, why_size, "out of memory");
 		return -1;
 	}
-	for (size_t i = 0; i < sb->n_orgs; i++) {
+	for (size_t i = 0; i < sb->n_orgs; i++) { /* whole, so that sandbox_free() may follow any failure */
 		org_identify(&sb->orgs[i], options->seed, (unsigned)i + 1);
 		sb->orgs[i].set = options->defaults;
 		pthread_mutex_init(&sb->accounts[i].lock, NULL);
@@ -126,6 +128,10 @@ sandbox_free(struct sandbox *sb)
 {
 	for (size_t i = 0; i < sb->n_orgs && sb->orgs != NULL; i++)
 		org_free(&sb->orgs[i]);
+	for (size_t i = 0; i < sb->n_orgs && sb->accounts != NULL; i++)
+		pthread_mutex_destroy(&sb->accounts[i].lock);
+	pthread_mutex_destroy(&sb->nonces_lock);
+	pthread_mutex_destroy(&sb->windows_lock);
 	free(sb->orgs);
 	free(sb->accounts);
 	free(sb->by_org_id);

@@ -10,6 +10,8 @@
 
 struct org_rule { char *selector, *text; };  /* --org */
 
+enum header_case { HEADERS_RECORDED, HEADERS_LOWER, HEADERS_UPPER };
+
 enum print_what { PRINT_NOTHING, PRINT_CONFIG, PRINT_IDS, PRINT_EVENTS, PRINT_POISON };
 
 struct options {
@@ -23,6 +25,7 @@ struct options {
 	int64_t skew_s;
 	unsigned capacity, refill, period_s;
 	bool no_limit_headers, no_limits, no_gzip;
+	enum header_case header_case;
 	int64_t nonce_life_s, token_life_s;
 	double time_scale;
 	bool has_now;

@@ -118,7 +118,8 @@ basic(const struct sandbox *sb, const char *header, char client[64], int *ret_cl
 	len = EVP_DecodeBlock(plain, (const unsigned char *)text, (int)strlen(text));
 	if (len < 0)
 		return -1;
-	for (const char *p = text + strlen(text); p > text && p[-1] == '='; p--)
+	/* The padding, of which there is at most two, comes out as NULs. */
+	for (size_t i = 1; i <= 2 && text[strlen(text) - i] == '='; i++)
 		len--;
 	plain[len] = '\0';
 	secret = strchr((char *)plain, ':');

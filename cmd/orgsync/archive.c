@@ -68,6 +68,7 @@ archive_state(const struct ledger *ledger, const struct conf_org *org, int64_t n
 
 	if (sync_plan(&options, ledger, now_s, &gaps, &n, &s.wanted_from_s, &s.wanted_to_s) != 0)
 		return -1;
+	free(gaps); /* they join what is missing with what is to be read again */
 	s.empty = true;
 	for (size_t i = 0; i < ledger->n_covered; i++) {
 		const struct covered *c = &ledger->covered[i];
@@ -79,8 +80,13 @@ archive_state(const struct ledger *ledger, const struct conf_org *org, int64_t n
 		s.to_s = c->to_s;
 		s.empty = false;
 	}
+	gaps = NULL;
+	n = 0;
+	if (s.wanted_from_s < s.to_s && ledger_missing(ledger, s.wanted_from_s, s.to_s, &options.asked,
+	                                               options.overlap_s, &gaps, &n) != 0)
+		return -1;
 	for (size_t i = 0; i < n; i++)
-		s.gaps += !s.empty && !gaps[i].provisional && gaps[i].from_s < s.to_s;
+		s.gaps += !gaps[i].provisional;
 	free(gaps);
 	s.lag_s = s.wanted_to_s - (s.empty ? s.wanted_from_s : s.to_s);
 	if (s.lag_s < 0)
@@ -88,6 +94,7 @@ archive_state(const struct ledger *ledger, const struct conf_org *org, int64_t n
 	for (size_t i = 0; i < ledger->n_days; i++)
 		s.events += ledger->days[i].events;
 	s.days = ledger->n_days;
+	s.untouched = ledger->n_covered == 0 && ledger->n_days == 0;
 	*ret = s;
 	return 0;
 }

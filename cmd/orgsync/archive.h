@@ -25,7 +25,8 @@ struct store *archive_open_org(const struct conf *conf, const struct conf_org *o
 struct sync_options archive_sync_options(const struct conf_org *org);
 
 struct archive_state {
-	bool empty;                /* nothing was ever read */
+	bool untouched;            /* nothing was ever read */
+	bool empty;                /* nothing is covered by as wide a question as is asked now */
 	int64_t from_s, to_s;      /* first and last covered second (half-open); 0 where nothing is covered */
 	int64_t wanted_from_s, wanted_to_s;
 	int64_t lag_s;             /* wanted_to − to, at least 0; where nothing is covered: wanted_to − wanted_from */

@@ -122,10 +122,11 @@ print_table(const struct planning *p, int code)
 
 	if (table_print(p->table, &screen) != 0 && code == 0)
 		code = EXIT_CANNOT_GO_ON;
-	printf("\n%s of %s to be read: %s, %s%s%s\n", human_number(p->with_work, orgs),
-	       human_count(p->s->n_orgs, "organization", all), human_count(p->n_ranges, "range", ranges),
-	       p->at_least ? "at least " : "about ", human_count(p->pages, "page", pages),
-	       p->with_work > 0 ? " of up to 500 events" : "");
+	printf("\n%s of %s to be read\n", human_number(p->with_work, orgs),
+	       human_count(p->s->n_orgs, "organization", all));
+	if (p->with_work > 0)
+		printf("%s, %s %s of up to 500 events\n", human_count(p->n_ranges, "range", ranges),
+		       p->at_least ? "at least" : "about", human_count(p->pages, "page", pages));
 	if (p->failed > 0)
 		printf("%s cannot be planned\n", human_count(p->failed, "organization", failed));
 	return results_end(code);

@@ -36,7 +36,7 @@ struct status {
 static bool
 never_run(const struct org_status *o)
 {
-	return o->state.empty && o->last->success_s < 0 && o->last->error_s < 0;
+	return o->state.untouched && o->last->success_s < 0 && o->last->error_s < 0;
 }
 
 /* Covered ranges, those that touch joined: when they were asked is nothing a reader needs here. */
@@ -129,7 +129,9 @@ add_row(struct status *st, const struct org_status *o)
 		return;
 	}
 	if (o->state.empty)
-		snprintf(covered, sizeof(covered), "%s", never_run(o) ? "never run" : "nothing yet");
+		snprintf(covered, sizeof(covered), "%s", never_run(o)            ? "never run"
+		                                        : o->state.untouched ? "nothing yet"
+		                                                             : "asked narrower");
 	else
 		snprintf(covered, sizeof(covered), "%s – %s", isotime_format_day(o->state.from_s, from),
 		         isotime_format_day(o->state.to_s - 1, to));
@@ -164,7 +166,7 @@ look_at(struct status *st, const struct conf_org *org, const struct record_last 
 		if (store != NULL)
 			ledger = store_ledger(store);
 	}
-	o.state.empty = true;
+	o.state.empty = o.state.untouched = true;
 	if (!err_is(&o.err) && archive_state(ledger, org, st->s->now_s, &o.state) != 0)
 		err_set(&o.err, ERR_NOMEM, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR, "no memory");
 	o.behind = st->cli->max_lag_s >= 0 && !err_is(&o.err) &&
@@ -195,7 +197,7 @@ print_table(const struct status *st, int code)
 	printf("\n%s · %s in %s\n", human_count(st->s->n_orgs, "organization", orgs),
 	       human_count(st->events, "event", events), st->s->conf->directory);
 	if (st->never > 0)
-		printf("%s never run: orgsync sync\n", human_number(st->never, number));
+		printf("%s never run; the first run is: orgsync sync\n", human_number(st->never, number));
 	if (st->cli->max_lag_s >= 0)
 		printf("%s further behind than %s\n", human_number(st->behind, number),
 		       human_duration(st->cli->max_lag_s, lag));

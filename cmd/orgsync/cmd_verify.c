@@ -27,48 +27,34 @@ struct verify {
 	bool no_memory;
 };
 
+/* From store_verify(). */
 static void
-add_finding(struct verify *v, const char *path, int64_t from_s, int64_t to_s, const char *text)
+found(void *ctx, const struct store_finding *finding)
 {
 	char from[HUMAN_LEN], to[HUMAN_LEN], line[400];
+	struct verify *v = ctx;
+	json_t *entry;
 
 	v->findings++;
 	v->org_n++;
 	if (v->list != NULL) {
-		v->no_memory |= json_array_append_new(
-			v->org_findings, json_pack("{s:o, s:o, s:o, s:o}", "path", json_text(path), "from",
-		                                   json_time(from_s), "to", json_time(to_s), "text",
-		                                   json_text(text))) != 0;
+		entry = json_pack("{s:o, s:o, s:o, s:o}", "path", json_text(finding->path), "from",
+		                  json_time(finding->from_s), "to", json_time(finding->to_s), "text",
+		                  json_text(finding->text));
+		v->no_memory |= json_array_append_new(v->org_findings, entry) != 0;
 		return;
 	}
 	if (v->org_n == 1) {
 		text_styled(&v->screen, STYLE_BAD, v->org->name);
 		putchar('\n');
 	}
-	if (path != NULL)
-		snprintf(line, sizeof(line), "%s/%s", v->org->name, path);
+	if (finding->path != NULL)
+		snprintf(line, sizeof(line), "%s/%s", v->org->name, finding->path);
 	else
-		snprintf(line, sizeof(line), "%s – %s", human_second(from_s, from), human_second(to_s, to));
+		snprintf(line, sizeof(line), "%s – %s", human_second(finding->from_s, from),
+		         human_second(finding->to_s, to));
 	text_wrap(&v->screen, "  ", line);
-	text_wrap(&v->screen, "    ", text);
-}
-
-static void
-found(void *ctx, const struct store_finding *finding)
-{
-	add_finding(ctx, finding->path, finding->from_s, finding->to_s, finding->text);
-}
-
-/* Holes between covered seconds. What is not covered before the first or after the last is no damage:
- * it was never read. */
-static void
-find_holes(struct verify *v, const struct ledger *l)
-{
-	for (size_t i = 0; i + 1 < l->n_covered; i++)
-		if (l->covered[i].to_s < l->covered[i + 1].from_s)
-			add_finding(v, NULL, l->covered[i].to_s, l->covered[i + 1].from_s,
-			            "not covered, though what is before and after it is: a run was interrupted, or "
-			            "these seconds were given up; run orgsync sync, which reads them");
+	text_wrap(&v->screen, "    ", finding->text);
 }
 
 /* What a ledger that cannot be trusted means: damage, as much as a day file that is not what it should be. */
@@ -118,8 +104,8 @@ verify_org(struct verify *v, const struct conf_org *org, int dirfd)
 	if (store != NULL) {
 		l = store_ledger(store);
 		events = store_events(store);
-		if (store_verify(store, found, v, &e) >= 0)
-			find_holes(v, l);
+		if (store_verify(store, found, v, &e) < 0 && !err_is(&e))
+			err_set(&e, ERR_IO, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR, "cannot be checked");
 	}
 	never_run = !err_is(&e) && v->org_n == 0 && (l == NULL || (l->n_covered == 0 && l->n_days == 0));
 	if (err_is(&e) && is_damage(&e)) {

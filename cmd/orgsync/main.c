@@ -38,6 +38,8 @@ static const char *const status_about[] = {
 	"Shows per organization what its archive covers, how many gaps are still to be read, how far it is "
 	"behind (settle is taken off), how many events it holds, and when it was last up to date. An error "
 	"after that is told with what to do. Nothing is asked of Atlas. Times are UTC.",
+	"COVERED: \"never run\": no sync was made; \"nothing yet\": none came so far; \"asked narrower\": all "
+	"there is was read with fewer event types or without raw, and the next sync reads it again.",
 	"Exit codes: 3 where an archive cannot be read, or is further behind than --max-lag; 4 where that is "
 	"so of all. One that was never run is behind. Without --max-lag being behind is no failure.",
 	NULL

@@ -29,10 +29,25 @@ plan_why_text(enum plan_why why)
 	return whys[why].text;
 }
 
+/* How much of [from_s, to_s) was read: a day without events has no file, and the newest day is not over. */
+static int64_t
+covered_seconds(const struct ledger *l, int64_t from_s, int64_t to_s)
+{
+	int64_t sum_s = 0;
+
+	for (size_t i = 0; i < l->n_covered; i++) {
+		int64_t begin_s = l->covered[i].from_s > from_s ? l->covered[i].from_s : from_s;
+		int64_t end_s = l->covered[i].to_s < to_s ? l->covered[i].to_s : to_s;
+
+		sum_s += end_s > begin_s ? end_s - begin_s : 0;
+	}
+	return sum_s;
+}
+
 double
 plan_density(const struct ledger *l, int64_t from_s, int64_t to_s)
 {
-	int64_t middle_s = from_s + (to_s - from_s) / 2, end_s;
+	int64_t middle_s = from_s + (to_s - from_s) / 2, known_s;
 	size_t first = 0, end;
 	uint64_t events = 0;
 
@@ -50,14 +65,8 @@ plan_density(const struct ledger *l, int64_t from_s, int64_t to_s)
 	}
 	for (size_t i = first; i < end; i++)
 		events += l->days[i].events;
-	/* The newest day is not over yet. */
-	end_s = l->days[end - 1].day_s + S_PER_DAY;
-	if (l->n_covered > 0 && l->covered[l->n_covered - 1].to_s < end_s &&
-	    l->covered[l->n_covered - 1].to_s > l->days[end - 1].day_s)
-		end_s = l->covered[l->n_covered - 1].to_s;
-	if (end_s - l->days[first].day_s < 3600)
-		end_s = l->days[first].day_s + 3600;
-	return (double)events * (double)S_PER_DAY / (double)(end_s - l->days[first].day_s);
+	known_s = covered_seconds(l, l->days[first].day_s, l->days[end - 1].day_s + S_PER_DAY);
+	return (double)events * (double)S_PER_DAY / (double)(known_s < 3600 ? 3600 : known_s);
 }
 
 static int
@@ -82,15 +91,13 @@ add_range(struct plan *p, const struct ledger *l, int64_t from_s, int64_t to_s, 
 
 /* Cuts a gap where covered ranges begin and end, since each part has a reason of its own. */
 static int
-add_gap(struct plan *p, const struct ledger *l, const struct gap *gap)
+add_gap(struct plan *p, const struct ledger *l, const struct question *asked, const struct gap *gap)
 {
 	int64_t from_s = gap->from_s, to_s;
 	const struct covered *c;
 	enum plan_why why;
 	size_t i = 0;
 
-	if (gap->provisional)
-		return add_range(p, l, gap->from_s, gap->to_s, PLAN_PROVISIONAL);
 	while (from_s < gap->to_s) {
 		while (i < l->n_covered && l->covered[i].to_s <= from_s)
 			i++;
@@ -98,7 +105,7 @@ add_gap(struct plan *p, const struct ledger *l, const struct gap *gap)
 		if (c == NULL)
 			why = PLAN_NEW;
 		else if (c->from_s <= from_s)
-			why = PLAN_NARROWER;
+			why = question_covers(&c->asked, asked) ? PLAN_PROVISIONAL : PLAN_NARROWER;
 		else
 			why = i == 0 ? PLAN_OLDER : PLAN_LEFT_OPEN;
 		to_s = c == NULL ? gap->to_s : c->from_s <= from_s ? c->to_s : c->from_s;
@@ -156,14 +163,17 @@ plan_make(const struct conf_org *org, const struct ledger *ledger, int64_t now_s
 	if (sync_plan(&options, ledger, now_s, &gaps, &n, &p.wanted_from_s, &p.wanted_to_s) != 0)
 		return -1;
 	for (size_t i = 0; i < n && !failed; i++)
-		failed = add_gap(&p, ledger, &gaps[i]) != 0;
+		failed = add_gap(&p, ledger, &options.asked, &gaps[i]) != 0;
 	free(gaps);
 	if (failed) {
 		plan_free(&p);
 		return -1;
 	}
+	/* "The beginning" is long before the organization's own, which nobody knows yet. */
+	if (org->start == CONF_START_ALL && p.n_ranges > 0 && p.ranges[0].from_s == p.wanted_from_s)
+		p.ranges[0].events_guess = -1;
 	count_pages(&p);
-	p.first_sync = org->start == CONF_START_NONE && ledger->since_s < 0;
+	p.first_sync = org->start == CONF_START_NONE && ledger->since_s < 0 && ledger->n_covered == 0;
 	*ret = p;
 	return 0;
 }

@@ -70,7 +70,7 @@ clean(char *text, size_t size)
 }
 
 /* The text gets room_bytes of its room. */
-static void
+__attribute__((format(printf, 6, 0))) static void
 fill(struct err *e, enum err_code code, enum err_scope scope, enum err_retry retry, size_t room_bytes,
      const char *format, va_list args)
 {

@@ -54,7 +54,8 @@ static int
 sync_parent(int dirfd, const char *name, const char *what, struct err *e)
 {
 	const char *slash = strrchr(name, '/');
-	char *parent = slash == NULL ? strdup(".") : strndup(name, slash == name ? 1 : (size_t)(slash - name));
+	size_t len = slash == NULL || slash == name ? 1 : (size_t)(slash - name);
+	char *parent = strndup(slash == NULL ? "." : name, len);
 	int fd, failed;
 
 	if (parent == NULL)

@@ -92,7 +92,7 @@ json_space_rest(struct json_scan *s, const char *p)
 
 	while (p < s->end && is_space(*p))
 		p++;
-	s->space |= p > start;
+	s->space += (size_t)(p - start);
 	return p;
 }
 
@@ -146,7 +146,7 @@ skip_object(struct json_scan *s, const char *p, int depth)
 	while (p != NULL && !closed) {
 		p = json_name(s, p, &name_end);
 		if (p != NULL)
-			p = json_value(s, p, depth);
+			p = json_value_inline(s, p, depth);
 		if (p != NULL)
 			p = json_separator(s, p, '}', &closed);
 	}
@@ -162,7 +162,7 @@ skip_array(struct json_scan *s, const char *p, int depth)
 	if (p < s->end && *p == ']')
 		return p + 1;
 	while (p != NULL && !closed) {
-		p = json_value(s, p, depth);
+		p = json_value_inline(s, p, depth);
 		if (p != NULL)
 			p = json_separator(s, p, ']', &closed);
 	}
@@ -258,37 +258,11 @@ json_skip_space(const char *p, const char *end)
 const char *
 json_skip_value(const char *p, const char *end, int depth, bool *ret_bad_utf8, bool *ret_has_space)
 {
-	struct json_scan s = { end, false, false, false };
+	struct json_scan s = { .end = end };
 
 	p = json_value(&s, p, depth);
 	*ret_bad_utf8 |= s.bad_utf8;
-	*ret_has_space |= s.space;
+	*ret_has_space |= s.space > 0;
 	return p;
 }
 
-size_t
-json_strip_space(const char *bytes, size_t len, char *out)
-{
-	const char *p = bytes, *end = bytes + len, *start;
-	char *to = out;
-
-	while (p < end) {
-		if (is_space(*p)) {
-			p++;
-			continue;
-		}
-		start = p;
-		if (*p == '"') {
-			for (p++; p < end && *p != '"'; p++)
-				if (*p == '\\')
-					p++;
-			p = p < end ? p + 1 : end;
-		} else {
-			while (p < end && *p != '"' && !is_space(*p))
-				p++;
-		}
-		memmove(to, start, (size_t)(p - start));
-		to += p - start;
-	}
-	return (size_t)(to - out);
-}

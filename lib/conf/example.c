@@ -1,9 +1,9 @@
 #include "lib/conf/conf.h"
 
 static const char example[] =
+"# yaml-language-server: $schema=./orgsync.schema.json\n"
 "# The configuration of orgsync; every key is explained in orgsync.yaml(5).\n"
 "# This file may hold secrets: keep it to yourself (chmod 600). Check it: orgsync config validate\n"
-"# yaml-language-server: $schema=./orgsync.schema.json\n"
 "# (orgsync config schema > orgsync.schema.json lets an editor help with the keys)\n"
 "version: 1\n"
 "\n"

@@ -35,6 +35,8 @@ enum {
 	KEY_READABLE = 16  /* path: must name a file that can be opened for reading */
 };
 
+#define KEY_ARGUMENTS_MAX 100  /* words of a secret's command */
+
 /* What a text looks like: its first and its other characters as they stand between the brackets of a
  * regular expression (single characters and ranges; '-' last is itself). */
 struct form {

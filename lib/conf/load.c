@@ -79,17 +79,19 @@ open_source(struct load *l, struct source *source, struct place at, bool include
 	int fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (included ? O_NONBLOCK : 0));
 
 	if (fd < 0) {
-		report_error(&l->report, at, "%s cannot be read: %s", source->path, strerrordesc_np(errno));
+		report_error(&l->report, at, "%s cannot be read: %s", included ? source->path : "the file",
+		             strerrordesc_np(errno));
 		return -1;
 	}
 	if (fstat(fd, &st) != 0 || S_ISDIR(st.st_mode) || (included && !S_ISREG(st.st_mode))) {
-		report_error(&l->report, at, "%s is %s, not a file", source->path,
+		report_error(&l->report, at, "%s is %s, not a file", included ? source->path : "this",
 		             S_ISDIR(st.st_mode) ? "a directory" : "a device or pipe");
 		close(fd);
 		return -1;
 	}
 	source->mode = st.st_mode;
 	source->uid = st.st_uid;
+	source->size_bytes = st.st_size;
 	source->dev = st.st_dev;
 	source->ino = st.st_ino;
 	for (size_t i = 0; i < l->n_sources; i++)
@@ -109,9 +111,13 @@ read_source(struct load *l, const struct source *source, int fd, struct place at
 {
 	ssize_t n;
 
+	/* All at once where the size is known: growth would leave copies of secrets behind. */
+	if (source->size_bytes > 0 && (size_t)source->size_bytes <= YAML_FILE_MAX_BYTES &&
+	    buf_reserve(b, (size_t)source->size_bytes + 65536) != 0)
+		return report_no_memory(&l->report);
 	for (;;) {
 		if (b->len > YAML_FILE_MAX_BYTES) {
-			report_error(&l->report, at, "%s is too big: more than %zu MiB", source->path,
+			report_error(&l->report, at, "%s is bigger than %zu MiB", source->path,
 			             YAML_FILE_MAX_BYTES >> 20);
 			return -1;
 		}
@@ -367,7 +373,7 @@ read_main(struct load *l, const struct node *root)
 	version = node_get(root, "version");
 	if (version != NULL && value_set(&l->values, &section_top.keys[TOP_VERSION], version, NULL) != 0 &&
 	    l->report.no_memory)
-		return;
+		return;  /* a wrong version is reported, and the rest is still looked at */
 	read_section(l, &section_atlas, node_get(root, "atlas"));
 	read_section(l, &section_output, node_get(root, "output"));
 	read_section(l, &section_limits, node_get(root, "limits"));
@@ -398,16 +404,18 @@ static int
 hide_variables(struct load *l)
 {
 	struct conf *conf = &l->whole->conf;
-	const char **names = arena_alloc(&l->whole->arena, (2 * conf->n_orgs + 1) * sizeof(char *));
+	const char **names = arena_alloc(&l->whole->arena, (2 * conf->n_orgs + 3) * sizeof(char *));
 	size_t n = 0, kept = 0;
 
 	if (names == NULL)
 		return report_no_memory(&l->report);
-	for (size_t i = 0; i < conf->n_orgs; i++) {
-		if (conf->orgs[i].client_secret.kind == CONF_SECRET_ENV)
-			names[n++] = conf->orgs[i].client_secret.value;
-		if (conf->orgs[i].private_key.kind == CONF_SECRET_ENV)
-			names[n++] = conf->orgs[i].private_key.value;
+	for (size_t i = 0; i <= conf->n_orgs; i++) {
+		const struct conf_org *org = i < conf->n_orgs ? &conf->orgs[i] : &l->defaults.org;
+
+		if (org->client_secret.kind == CONF_SECRET_ENV)
+			names[n++] = org->client_secret.value;
+		if (org->private_key.kind == CONF_SECRET_ENV)
+			names[n++] = org->private_key.value;
 	}
 	if (n > 1)
 		qsort(names, n, sizeof(*names), compare_names);

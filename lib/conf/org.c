@@ -19,7 +19,8 @@ section_read(struct values *v, const struct section *section, const struct node 
 	memset(ret_seen, 0, section->n * sizeof(struct node *));
 	if (map->kind != NODE_MAP) {
 		if (!node_is_null(map))
-			value_wrong(v, section->name, "a map of keys", map);
+			value_wrong(v, section == &section_org ? "an organization" : section->name,
+			            "a map of keys", map);
 	}
 	for (size_t i = 0; map->kind == NODE_MAP && i < map->n; i++) {
 		key = map->pairs[i].key;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SECRET_PREFIX "mdb_sa_sk_"
+
 struct report_entry {
 	struct place at;
 	bool error;
@@ -50,14 +52,20 @@ make_room(struct report *r)
 	return 0;
 }
 
-/* File names are the only part of a line that is not the program's own or quoted: a line break in
- * one must not look like another finding. */
+/* The last look at a line. A line break in a file's name must not look like another finding; and a
+ * service account's secret is left out wherever it was pasted, a path or a name included. */
 static void
 clean(char *line)
 {
+	const char *word = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+
 	for (unsigned char *p = (unsigned char *)line; *p != '\0'; p++)
 		if (*p < 0x20 || *p == 0x7f)
 			*p = '?';
+	for (char *p = strstr(line, SECRET_PREFIX); p != NULL; p = strstr(p, SECRET_PREFIX)) {
+		p += strlen(SECRET_PREFIX);
+		memset(p, '*', strspn(p, word));
+	}
 }
 
 __attribute__((format(printf, 4, 0)))
@@ -161,11 +169,17 @@ report_finish(struct report *r, struct conf_findings *ret_findings)
 }
 
 bool
+holds_client_secret(const char *text, size_t len)
+{
+	return memmem(text, len, SECRET_PREFIX, strlen(SECRET_PREFIX)) != NULL;
+}
+
+bool
 looks_secret(const char *text, size_t len)
 {
 	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
-	if (memmem(text, len, "mdb_sa_sk_", 10) != NULL)
+	if (holds_client_secret(text, len))
 		return true;
 	if (len != sizeof(form) - 1)
 		return false;

@@ -16,6 +16,7 @@ struct source {
 	unsigned index;     /* 0 the main file, then in the order of inclusion */
 	mode_t mode;
 	uid_t uid;
+	off_t size_bytes;   /* 0 for a pipe */
 	dev_t dev;
 	ino_t ino;
 };
@@ -48,6 +49,8 @@ void report_finish(struct report *r, struct conf_findings *ret_findings);
 /* True for texts of the form Atlas gives its secrets (a service account's, an API key's private part),
  * wherever they were pasted. */
 bool looks_secret(const char *text, size_t len);
+/* True where a service account's secret stands anywhere in the text. */
+bool holds_client_secret(const char *text, size_t len);
 
 /* A user's text inside a message: control characters as '?', cut where it is long, left out where
  * looks_secret(). */

@@ -22,7 +22,14 @@ text_schema(const struct form *form)
 	else
 		snprintf(pattern, sizeof(pattern), "^[%s][%s]{%zu,%zu}$", form->first, form->rest,
 		         form->min_len - 1, form->max_len - 1);
-	return json_pack("{s:s, s:s}", "type", "string", "pattern", pattern);
+	/* A number is taken as its digits: ids and tags may hold nothing else. */
+	return json_pack("{s:[s,s], s:s}", "type", "string", "number", "pattern", pattern);
+}
+
+static json_t *
+path_schema(void)
+{
+	return json_pack("{s:[s,s], s:s}", "type", "string", "number", "pattern", "^[^~$]");
 }
 
 static json_t *
@@ -31,16 +38,18 @@ secret_schema(void)
 	json_t *ways = json_array(), *schema;
 	bool failed = ways == NULL;
 
-	failed |= json_array_append_new(ways, json_pack("{s:s, s:i}", "type", "string", "minLength", 1)) != 0;
+	failed |= json_array_append_new(ways, json_pack("{s:[s,s], s:i}", "type", "string", "number",
+	                                              "minLength", 1)) != 0;
 	for (int i = 0; secret_words[i] != NULL; i++) {
 		enum conf_secret_kind kind = (enum conf_secret_kind)(CONF_SECRET_ENV + i);
 		json_t *value;
 
 		if (kind == CONF_SECRET_COMMAND)
-			value = json_pack("{s:s, s:i, s:i, s:{s:s}}", "type", "array", "minItems", 1,
-			                  "maxItems", 100, "items", "type", "string");
+			value = json_pack("{s:s, s:i, s:i, s:{s:[s,s,s]}}", "type", "array", "minItems", 1,
+			                  "maxItems", KEY_ARGUMENTS_MAX, "items", "type", "string", "number",
+			                  "boolean");
 		else if (kind == CONF_SECRET_FILE)
-			value = json_pack("{s:s, s:i}", "type", "string", "minLength", 1);
+			value = path_schema();
 		else
 			value = text_schema(kind == CONF_SECRET_ENV ? &form_env_name : &form_systemd_name);
 		failed |= json_array_append_new(ways, json_pack("{s:s, s:[s], s:b, s:{s:o}}", "type", "object",
@@ -66,9 +75,11 @@ words_schema(const char *const *words)
 }
 
 static json_t *
-list_schema(json_t *item, int64_t min, int64_t max)
+list_schema(json_t *item, bool nullable, int64_t min, int64_t max)
 {
-	json_t *schema = json_pack("{s:s, s:o}", "type", "array", "items", item);
+	json_t *schema = nullable ?
+		json_pack("{s:[s,s], s:o}", "type", "array", "null", "items", item) :
+		json_pack("{s:s, s:o}", "type", "array", "items", item);
 
 	if (min > 0 && json_object_set_new(schema, "minItems", json_integer(min)) != 0)
 		goto out;
@@ -98,14 +109,16 @@ kind_schema(const struct key *key)
 	case KEY_TEXT:
 		return text_schema(key->form);
 	case KEY_PATH:
-		return json_pack("{s:s, s:s}", "type", "string", "pattern", "^[^~$]");
+		return path_schema();
 	case KEY_BASE_URL:
 		return json_pack("{s:s, s:s}", "type", "string", "pattern",
 		                 "^([Hh][Tt][Tt][Pp][Ss]://[^@?#]+|[Hh][Tt][Tt][Pp]://"
-		                 "(localhost|127[.][0-9.]+|\\[::1\\])(:[0-9]+)?(/[^?#]*)?)$");
+		                 "([Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]|127[.][0-9.]+|\\[[0-9:.]+\\])"
+		                 "(:[0-9]+)?(/[^?#]*)?)$");
 	case KEY_PROXY:
 		return json_pack("{s:s, s:s}", "type", "string", "pattern",
-		                 "^(https?|socks(4|4a|5|5h))://[^@/?#]+:[0-9]+/?$");
+		                 "^([Hh][Tt][Tt][Pp][Ss]?|[Ss][Oo][Cc][Kk][Ss](4|4[Aa]|5|5[Hh]))"
+		                 "://[^@/?#]+:[0-9]+/?$");
 	case KEY_DURATION:
 		return json_pack("{s:[s,s], s:s, s:i, s:i}", "type", "string", "integer", "pattern",
 		                 "^(0|(0|[1-9][0-9]*)[smhd])$", "minimum", 0, "maximum", 0);
@@ -116,14 +129,13 @@ kind_schema(const struct key *key)
 	case KEY_SECRET:
 		return json_pack("{s:s}", "$ref", "#/definitions/secret");
 	case KEY_TEXTS:
-		return list_schema(text_schema(key->form), key->min, key->max);
+		return list_schema(text_schema(key->form), false, key->min, key->max);
 	case KEY_DISABLED:
 		return json_pack("{s:[s,s], s:s}", "type", "string", "boolean", "pattern", nonempty);
 	case KEY_GLOBS:
-		return list_schema(json_pack("{s:s, s:s}", "type", "string", "pattern", "^[^~$]"), key->min,
-		                   key->max);
+		return list_schema(path_schema(), true, key->min, key->max);
 	case KEY_ORGS:
-		return list_schema(json_pack("{s:s}", "$ref", "#/definitions/organization"), 0, 0);
+		return list_schema(json_pack("{s:s}", "$ref", "#/definitions/organization"), true, 0, 0);
 	case KEY_SECTION:
 		return section_schema(key->section, key->section != &section_defaults, true);
 	}

@@ -7,7 +7,6 @@
 
 #include "lib/conf/suggest.h"
 
-#define COMMAND_ARGS_MAX 100
 #define WAYS "one of {env: NAME}, {file: PATH}, {command: [ARG, …]}, {systemd: NAME}"
 
 static int
@@ -43,7 +42,7 @@ set_named(struct values *v, const char *name, const struct node *node, const str
 {
 	if (value_check_text(v, name, node) != 0)
 		return -1;
-	if (!form_fits(form, node->text, node->len)) {
+	if (!form_fits(form, node->text, node->len) || looks_secret(node->text, node->len)) {
 		/* Not quoted: the secret itself may have been put here. */
 		report_error(v->report, node->at, "%s: %s wants %s", name,
 		             secret->kind == CONF_SECRET_ENV ? "env" : "systemd", form->says);
@@ -58,6 +57,11 @@ set_argument(struct values *v, const char *name, const struct node *item, bool f
 {
 	if (item->kind != NODE_TEXT || node_is_null(item))
 		return value_wrong(v, name, "a text as argument of the command", item);
+	if (holds_client_secret(item->text, item->len)) {
+		report_error(v->report, item->at, "%s: a secret must not be an argument: everybody on this "
+		             "machine could read it", name);
+		return -1;
+	}
 	if (first && memchr(item->text, '/', item->len) != NULL) {
 		*ret = value_path(v, name, item);
 		if (*ret != NULL && access(*ret, X_OK) != 0) {
@@ -81,9 +85,9 @@ set_command(struct values *v, const char *name, const struct node *node, struct 
 		             "reads it", name);
 		return -1;
 	}
-	if (node->n == 0 || node->n > COMMAND_ARGS_MAX) {
+	if (node->n == 0 || node->n > KEY_ARGUMENTS_MAX) {
 		report_error(v->report, node->at, node->n == 0 ? "%s: the command is empty" :
-		             "%s: more than %d arguments", name, COMMAND_ARGS_MAX);
+		             "%s: more than %d arguments", name, KEY_ARGUMENTS_MAX);
 		return -1;
 	}
 	if ((node->at.source->mode & S_IWOTH) != 0) {

@@ -72,10 +72,9 @@ const char *
 secret_get_env(const char *name, struct err *e)
 {
 	const char *value = getenv(name);
-	const bool hide = looks_secret(name, strlen(name));
 
 	if (value == NULL)
-		FAIL(e, "environment variable %s is not set", hide ? "(a name that looks secret)" : name);
+		FAIL(e, "environment variable %s is not set", name);
 	else if (value[0] == '\0')
 		FAIL(e, "environment variable %s is empty", name);
 	return value == NULL || value[0] == '\0' ? NULL : value;
@@ -178,7 +177,7 @@ conf_secret_read(const struct conf_secret *secret, struct buf *b, struct err *e)
 		return 0;
 	wipe(b->data, b->size);
 	buf_reset(b);
-	err_set(e, ERR_SECRET, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR, "%s%s", own.text, "");
+	err_set(e, ERR_SECRET, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR, "%s", own.text);
 	err_hint(e, "%s", own.hint[0] != '\0' ? own.hint : "see client_secret and private_key in orgsync.yaml(5)");
 	return -1;
 }

@@ -61,10 +61,14 @@ set_int(struct values *v, const struct key *key, const struct node *node, int *r
 	bool fits = node->kind == NODE_TEXT && parse_int(node->text, node->len, &number);
 	char wanted[80];
 
-	snprintf(wanted, sizeof(wanted), "a whole number from %lld to %lld", (long long)key->min,
-	         (long long)key->max);
+	if (key->min == key->max)
+		snprintf(wanted, sizeof(wanted), "the number %lld", (long long)key->min);
+	else
+		snprintf(wanted, sizeof(wanted), "a whole number from %lld to %lld", (long long)key->min,
+		         (long long)key->max);
 	if (fits && !node->plain) {
-		report_error(v->report, node->at, "%s wants a number: take the quotes off", key->name);
+		report_error(v->report, node->at, "%s wants a number: take the quotes off %s", key->name,
+		             node->text);
 		return -1;
 	}
 	if (!fits || number < key->min || number > key->max)
@@ -244,11 +248,25 @@ value_check_text(struct values *v, const char *name, const struct node *node)
 		report_error(v->report, node->at, "%s is empty", name);
 		return -1;
 	}
+	if (node->plain && (strcasecmp(node->text, "true") == 0 || strcasecmp(node->text, "false") == 0)) {
+		report_error(v->report, node->at, "%s wants a text: put %s in quotes", name, node->text);
+		return -1;
+	}
 	if (node->breaks) {
 		report_error(v->report, node->at, "%s holds a tab or a line break", name);
 		return -1;
 	}
 	return 0;
+}
+
+/* A secret in a key that is shown, logged or made into a name or a path. */
+static int
+check_misplaced(struct values *v, const char *name, const struct node *node)
+{
+	if (!looks_secret(node->text, node->len))
+		return 0;
+	report_error(v->report, node->at, "%s holds what looks like a secret; is it in the wrong key?", name);
+	return -1;
 }
 
 static int
@@ -257,13 +275,8 @@ set_text(struct values *v, const struct key *key, const struct node *node, char 
 	struct quoted q;
 	char *copy;
 
-	if (value_check_text(v, key->name, node) != 0)
+	if (value_check_text(v, key->name, node) != 0 || check_misplaced(v, key->name, node) != 0)
 		return -1;
-	if (looks_secret(node->text, node->len)) {
-		report_error(v->report, node->at, "%s holds what looks like a secret; is it in the wrong "
-		             "key?", key->name);
-		return -1;
-	}
 	if (!form_fits(key->form, node->text, node->len)) {
 		report_error(v->report, node->at, "%s %s is not %s", key->name,
 		             quote(&q, node->text, node->len), key->form->says);
@@ -309,7 +322,7 @@ check_item(struct values *v, const struct key *key, const struct node *item)
 	char upper[101];
 	struct quoted q;
 
-	if (value_check_text(v, key->name, item) != 0)
+	if (value_check_text(v, key->name, item) != 0 || check_misplaced(v, key->name, item) != 0)
 		return -1;
 	if (form_fits(key->form, item->text, item->len))
 		return 0;
@@ -364,17 +377,26 @@ set_texts(struct values *v, const struct key *key, const struct node *node, char
 	return 0;
 }
 
+/* What YAML takes for a number: no reason. A date is none. */
+static bool
+is_number(const char *text)
+{
+	char *end;
+
+	if (strchr("+-.0123456789", text[0]) == NULL)
+		return false;
+	(void)strtod(text, &end);
+	return *end == '\0';
+}
+
 static int
 set_disabled(struct values *v, const struct key *key, const struct node *node, char **ret)
 {
 	const char *wanted = "a reason, true or false";
-	int64_t number;
 	int truth;
 
 	if (node->kind != NODE_TEXT || node_is_null(node))
 		return value_wrong(v, key->name, wanted, node);
-	if (value_check_text(v, key->name, node) != 0)
-		return -1;
 	truth = node->plain ? truth_of(node) : -1;
 	/* `disabled: no` must not disable an organization for the reason "no". */
 	if (truth >= 0 && strcmp(node->text, truth ? "true" : "false") != 0) {
@@ -382,12 +404,15 @@ set_disabled(struct values *v, const struct key *key, const struct node *node, c
 		             truth ? "true" : "false");
 		return -1;
 	}
-	if (node->plain && parse_int(node->text, node->len, &number))
-		return value_wrong(v, key->name, wanted, node);
 	if (truth == 0) {
 		*ret = NULL;
 		return 0;
 	}
+	if (truth < 0 && node->plain && is_number(node->text))
+		return value_wrong(v, key->name, wanted, node);
+	if (truth < 0 && (value_check_text(v, key->name, node) != 0 ||
+	                  check_misplaced(v, key->name, node) != 0))
+		return -1;
 	*ret = truth == 1 ? arena_text(v->arena, "disabled", 8) :
 	       arena_text(v->arena, node->text, node->len);
 	return *ret == NULL ? no_memory(v) : 0;
@@ -401,7 +426,7 @@ value_path(struct values *v, const char *name, const struct node *node)
 	const char *home = getenv("HOME"), *text = node->text;
 	char *path;
 
-	if (value_check_text(v, name, node) != 0)
+	if (value_check_text(v, name, node) != 0 || check_misplaced(v, name, node) != 0)
 		return NULL;
 	if (text[0] == '~' && text[1] == '/' && home != NULL && home[0] == '/') {
 		report_error(v->report, node->at, "%s: \"~\" is not expanded; write %s%s", name, home, text + 1);
@@ -457,7 +482,7 @@ set_url(struct values *v, const struct key *key, const struct node *node, char *
 	const char *wrong;
 	char *copy;
 
-	if (value_check_text(v, key->name, node) != 0)
+	if (value_check_text(v, key->name, node) != 0 || check_misplaced(v, key->name, node) != 0)
 		return -1;
 	wrong = key->kind == KEY_PROXY ? url_check_proxy(node->text, node->len) :
 	        url_check_base(node->text, node->len, &len);

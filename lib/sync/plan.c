@@ -15,7 +15,12 @@ start_of(const struct sync_options *options, const struct ledger *ledger, int64_
 	case SYNC_START_SINCE:
 		break;
 	}
-	return ledger->since_s >= 0 ? ledger->since_s : now_wall_s;
+	if (ledger->since_s >= 0)
+		return ledger->since_s;
+	/* As sync.c will set it: where the archive ends, or now. */
+	if (ledger->n_covered > 0 && ledger->covered[ledger->n_covered - 1].to_s < now_wall_s)
+		return ledger->covered[ledger->n_covered - 1].to_s;
+	return now_wall_s;
 }
 
 /* Joins neighbours, missing or provisional alike: they are read in one go. */

@@ -60,9 +60,9 @@ gen_escape_unit(struct rng *r, struct buf *out, unsigned unit)
 static void
 gen_piece(struct rng *r, struct buf *out)
 {
-	static const char *const wide[] = { "\xc3\xa9", "\xc2\x80", "\xe2\x82\xac", "\xed\x9f\xbf", "\xee\x80\x80",
-	                                    "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf",
-	                                    "\xf0\x9f\x98\x80", "\x7f" };
+	static const char *const wide[] = { "\xc3\xa9", "\xc2\x80", "\xe2\x82\xac", "\xed\x9f\xbf",
+	                                    "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80",
+	                                    "\xf4\x8f\xbf\xbf", "\xf0\x9f\x98\x80", "\x7f" };
 	static const char *const escapes[] = { "\\\"", "\\\\", "\\/", "\\b", "\\f", "\\n", "\\r", "\\t",
 	                                       "\\u0000", "\\u001f", "\\u00e9", "\\u20AC", "\\\\u0041" };
 	static const char *const marks[] = { "{", "}", "[", "]", ":", ",", " ", "  ", ": ", ", ", "//",

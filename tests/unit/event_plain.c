@@ -14,5 +14,6 @@
 
 /* NOLINTBEGIN(bugprone-suspicious-include): to compile it twice is the purpose. */
 #include "lib/base/jsonscan.c"
+#include "lib/base/jsonstrip.c"
 #include "lib/base/event.c"
 /* NOLINTEND(bugprone-suspicious-include) */

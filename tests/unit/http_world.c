@@ -10,9 +10,9 @@ world_options(void)
 {
 	struct http_options o = {
 		.user_agent = "orgsync/test",
-		.connect_timeout_ms = 2000,
-		.silence_timeout_ms = 300,
-		.total_timeout_ms = 5000,
+		.connect_timeout_ms = 30000,
+		.silence_timeout_ms = 30000,
+		.total_timeout_ms = 60000,
 		.body_cap_bytes = 65536,
 		.header_cap_bytes = 8192,
 		.max_connections = 8,
@@ -59,11 +59,11 @@ world_close(struct http_world *w)
 struct http_session *
 world_wait(struct http_world *w, struct http_answer **ret_answer)
 {
-	int64_t end_ms = clock_mono_ms(&clock_system) + 20000;
+	int64_t end_ms = clock_mono_ms(&clock_system) + 90000;
 	struct http_session *s;
 
 	while ((s = http_next(w->engine, ret_answer)) == NULL) {
-		ck_assert_msg(clock_mono_ms(&clock_system) < end_ms, "no answer after 20 s");
+		ck_assert_msg(clock_mono_ms(&clock_system) < end_ms, "no answer after 90 s");
 		http_drive(w->engine, 1000);
 	}
 	return s;

@@ -67,7 +67,8 @@ START_TEST(test_clean)
 	char text[500];
 
 	err_clear(&e);
-	(void)err_set(&e, ERR_SERVER, ERR_SCOPE_PAGE, ERR_RETRY_LATER, "a\nb\r\x1b[1m\x7f\xc2\x9b caf\xc3\xa9 \xff\xe2\x82");
+	(void)err_set(&e, ERR_SERVER, ERR_SCOPE_PAGE, ERR_RETRY_LATER,
+	              "a\nb\r\x1b[1m\x7f\xc2\x9b caf\xc3\xa9 \xff\xe2\x82");
 	ck_assert_str_eq(e.text, "a?b??[1m??? caf\xc3\xa9 ???");
 	err_hint(&e, "x\ny\xf0\x9f\x98\x80");
 	ck_assert_str_eq(e.hint, "x?y\xf0\x9f\x98\x80");
@@ -100,7 +101,8 @@ START_TEST(test_names)
 			ck_assert_str_ne(name, err_code_name((enum err_code)b));
 	}
 	ck_assert(err_is_credential(ERR_CREDENTIAL) && err_is_credential(ERR_SECRET));
-	ck_assert(!err_is_credential(ERR_NONE) && !err_is_credential(ERR_TENANT) && !err_is_credential(ERR_NETWORK));
+	ck_assert(!err_is_credential(ERR_NONE) && !err_is_credential(ERR_TENANT) &&
+	          !err_is_credential(ERR_NETWORK));
 }
 END_TEST
 

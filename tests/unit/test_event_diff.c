@@ -8,10 +8,11 @@
  *  \u0000           jansson refuses it (in a name even when told to allow it); it is sound JSON.
  *  bad UTF-8        jansson refuses the text; here it is a fault of the one event, reported as such.
  *  depth            we stop at JSON_DEPTH_MAX, jansson at 2048: events are flat, and the stack is ours.
- *  NUL after a token  jansson passes over a NUL byte that follows a number or a literal: not JSON.
+ *  NUL byte         jansson passes over one that follows a number or a literal; it is no JSON.
  *  names twice      jansson keeps the last value silently; to us the event is ambiguous where it matters.
- * To hold the rule to the letter, normalize() rewrites a document so that nothing is left of them in it but
- * depth and names twice, changing nothing else, and jansson judges that. It is written apart from the scanner.
+ * To hold the rule to the letter, normalize() rewrites a document so that nothing of these but depth and
+ * names twice is left in it, changing nothing else, and jansson judges that. It is written apart from the
+ * scanner.
  */
 #include <check.h>
 #include <jansson.h>
@@ -423,9 +424,9 @@ START_TEST(test_against_jansson)
 	printf("%zu cases (%zu of them events, %zu damaged): %zu accepted (%zu with space to strip), "
 	       "%zu refused\n", count.cases, count.events, count.damaged, count.accepted, count.spaced,
 	       count.refused);
-	printf("differences: %zu big numbers, %zu halves of a pair, %zu \\u0000, %zu bad UTF-8, %zu too deep, "
-	       "%zu NUL after a token; %zu ambiguous\n", count.big, count.halves, count.nuls, count.bad_utf8,
-	       count.too_deep, count.raw_nuls, count.twice);
+	printf("differences: %zu big numbers, %zu halves of a pair, %zu \\u0000, %zu bad UTF-8, "
+	       "%zu too deep, %zu NUL bytes; %zu ambiguous\n", count.big, count.halves, count.nuls,
+	       count.bad_utf8, count.too_deep, count.raw_nuls, count.twice);
 	for (int i = 0; i <= EVENT_AMBIGUOUS; i++) {
 		printf("%zu objects: %s\n", count.faults[i], event_fault_text((enum event_fault)i));
 		REQUIRE(count.faults[i] > 0);

@@ -231,6 +231,7 @@ START_TEST(ca_file_from_the_environment)
 
 	setenv(variables[_i], ca_path, 1);
 	world_open(&w, NULL, tls, NULL);
+	unsetenv(variables[_i]);
 	assert_200(world_get(&w));
 	world_close(&w);
 	SSL_CTX_free(tls);
@@ -272,7 +273,7 @@ START_TEST(handshake_that_hangs)
 	ck_assert_msg(a->err.code == ERR_TIMEOUT, "%s", a->err.text);
 	ck_assert_ptr_nonnull(strstr(a->err.text, "no connection within 200 ms"));
 	ck_assert_int_ge(a->elapsed_ms, 200);
-	ck_assert_int_lt(a->elapsed_ms, 3000);
+	ck_assert_int_lt(a->elapsed_ms, 20000);
 	world_close(&w);
 }
 END_TEST
@@ -339,7 +340,7 @@ main(void)
 	unsetenv("CURL_CA_BUNDLE");
 	unsetenv("SSL_CERT_FILE");
 	suite_add_tcase(suite, t);
-	tcase_set_timeout(t, 60);
+	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, who_is_believed, 0, (int)(sizeof(cases) / sizeof(*cases)));
 	tcase_add_test(t, trust_is_the_engines);

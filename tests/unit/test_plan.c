@@ -159,12 +159,56 @@ START_TEST(density)
 }
 END_TEST
 
+/* What was not read says nothing of how many events there are. */
+START_TEST(density_beside_a_gap)
+{
+	cover(T0, T0 + 10 * DAY, NOW, false);
+	cover(T0 + 90 * DAY, NOW, NOW + DAY, false);
+	add_days(T0, 10, 100);
+	add_days(T0 + 90 * DAY, 10, 100);
+	ck_assert(plan_density(&ledger, T0 + 10 * DAY, T0 + 90 * DAY) == 100);
+}
+END_TEST
+
+/* A start time that was taken away: sync goes on where the archive ends. */
+START_TEST(without_start_time_but_with_an_archive)
+{
+	struct plan p;
+
+	org.start = CONF_START_NONE;
+	ledger.since_s = -1;
+	cover(T0, NOW - DAY, NOW, false);
+	ck_assert_int_eq(plan_make(&org, &ledger, NOW, &p), 0);
+	ck_assert(!p.first_sync);
+	ck_assert_uint_eq(p.n_ranges, 1);
+	is_range(&p, 0, NOW - DAY, NOW - 120, PLAN_NEW);
+	plan_free(&p);
+}
+END_TEST
+
+/* How far back an organization goes is not known: no guess, and no million pages. */
+START_TEST(all_of_it)
+{
+	struct plan p;
+
+	org.start = CONF_START_ALL;
+	cover(NOW - 10 * DAY, NOW - 200, NOW, false);
+	add_days(NOW - 10 * DAY, 10, 1000);
+	ck_assert_int_eq(plan_make(&org, &ledger, NOW, &p), 0);
+	is_range(&p, 0, p.wanted_from_s, NOW - 10 * DAY, PLAN_OLDER);
+	ck_assert_int_eq(p.ranges[0].events_guess, -1);
+	ck_assert(p.ranges[0].pages_at_least);
+	ck_assert_uint_eq(p.pages_guess, 2);
+	plan_free(&p);
+}
+END_TEST
+
 START_TEST(states)
 {
 	struct archive_state s;
 
 	ck_assert_int_eq(archive_state(&ledger, &org, NOW, &s), 0);
-	ck_assert(s.empty);
+	ck_assert(s.empty && s.untouched);
 	ck_assert_uint_eq(s.gaps, 0);
 	ck_assert_int_eq(s.lag_s, 100 * DAY - 120);
 	cover(T0 + 10 * DAY, T0 + 20 * DAY, NOW - DAY, false);
@@ -172,7 +216,7 @@ START_TEST(states)
 	cover(NOW - 7200, NOW - 300, NOW - 100, true); /* narrower than asked now: does not count */
 	add_days(T0 + 10 * DAY, 3, 7);
 	ck_assert_int_eq(archive_state(&ledger, &org, NOW, &s), 0);
-	ck_assert(!s.empty);
+	ck_assert(!s.empty && !s.untouched);
 	ck_assert_int_eq(s.from_s, T0 + 10 * DAY);
 	ck_assert_int_eq(s.to_s, NOW - 7200);
 	ck_assert_uint_eq(s.gaps, 2); /* before and between; the provisional end is none */
@@ -196,6 +240,9 @@ main(void)
 	tcase_add_test(tc, every_night);
 	tcase_add_test(tc, every_reason);
 	tcase_add_test(tc, density);
+	tcase_add_test(tc, density_beside_a_gap);
+	tcase_add_test(tc, without_start_time_but_with_an_archive);
+	tcase_add_test(tc, all_of_it);
 	tcase_add_test(tc, states);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
