@@ -5,6 +5,8 @@ FUNC_TESTS = \
 	tests/func/test_harness.py \
 	tests/func/test_headers.py \
 	tests/func/test_include_graph.py \
+	tests/func/test_sync_exact.py \
+	tests/func/test_sync_refused.py
 	tests/func/test_install.py \
 	tests/func/test_sandbox.py \
 	tests/func/test_sync_exact.py
