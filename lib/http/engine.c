@@ -107,6 +107,20 @@ copy_text(char **ret, const char *text, struct err *e)
 	return *ret != NULL ? 0 : err_set_errno(e, ENOMEM, "http engine");
 }
 
+static bool
+proxy_is_near(const char *proxy)
+{
+	const unsigned flags = CURLU_DEFAULT_SCHEME | CURLU_NON_SUPPORT_SCHEME;
+	CURLU *url = proxy != NULL ? curl_url() : NULL;
+	char *host = NULL;
+	bool near = url != NULL && curl_url_set(url, CURLUPART_URL, proxy, flags) == CURLUE_OK &&
+	            curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK && http_is_loopback(host);
+
+	curl_free(host);
+	curl_url_cleanup(url);
+	return near;
+}
+
 struct http_engine *
 http_engine_new(const struct http_options *options, struct err *e)
 {
@@ -132,6 +146,7 @@ http_engine_new(const struct http_options *options, struct err *e)
 	engine->options.user_agent = engine->user_agent;
 	engine->options.ca_file = engine->ca_file;
 	engine->options.proxy = engine->proxy;
+	engine->proxy_is_near = proxy_is_near(engine->proxy);
 	engine->multi = curl_multi_init();
 	if (engine->multi == NULL ||
 	    curl_multi_setopt(engine->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX) != CURLM_OK ||

@@ -29,7 +29,8 @@ void http_global_free(void);
 struct http_options {
 	const char *user_agent;       /* "orgsync/0.1.0" */
 	const char *ca_file;          /* NULL: CURL_CA_BUNDLE, SSL_CERT_FILE, the system's bundle */
-	const char *proxy;            /* NULL: the usual environment variables. Plain http goes direct */
+	const char *proxy;            /* NULL: the usual environment variables. Plain http goes direct,
+	                               * but through a proxy named here that is on this machine */
 	int64_t connect_timeout_ms;   /* name, TCP, TLS */
 	int64_t silence_timeout_ms;   /* no body byte and no whole header line for so long, once the
 	                               * request is out */

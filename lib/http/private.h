@@ -29,6 +29,7 @@ struct http_engine {
 	CURLM *multi;
 	struct http_options options; /* texts are our own copies */
 	char *user_agent, *ca_file, *proxy;
+	bool proxy_is_near;        /* the proxy is configured and on this machine */
 	struct http_list active, finished;
 	int64_t check_at_mono_ms;    /* no deadline of an active session lies before this */
 };
@@ -81,5 +82,8 @@ void http_answer_end(struct http_session *s, CURLcode rc);
 
 /* failure.c: fills s->answer.err from the transfer's result (not CURLE_OK, or s->why set). */
 void http_failure(struct http_session *s, CURLcode rc);
+
+/* True for localhost and addresses of the loopback range; a v6 address in brackets. */
+bool http_is_loopback(const char *host);
 
 #endif

@@ -62,8 +62,8 @@ http_session_drop_secrets(struct http_session *s)
 	curl_easy_setopt(s->easy, CURLOPT_COPYPOSTFIELDS, NULL);
 }
 
-static bool
-is_loopback(const char *host)
+bool
+http_is_loopback(const char *host)
 {
 	struct in_addr v4;
 
@@ -95,7 +95,7 @@ read_url(struct http_session *s, const struct http_request *request, struct err 
 	}
 	s->plain = strcmp(scheme, "http") == 0;
 	snprintf(s->origin, sizeof(s->origin), "%s:%s", host, port);
-	if (s->plain && request->auth != HTTP_AUTH_NONE && !is_loopback(host)) {
+	if (s->plain && request->auth != HTTP_AUTH_NONE && !http_is_loopback(host)) {
 		err_set(e, ERR_CONFIG, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
 		        "credentials are not sent to %s over plain http", s->origin);
 		err_hint(e, "use https in base_url; plain http is for this machine alone");
@@ -167,8 +167,9 @@ set_engine(CURL *easy, const struct http_session *s, const struct http_engine *e
 		SET(CURLOPT_PROXY_CAPATH, NULL);
 	}
 	/* NULL: libcurl reads https_proxy, all_proxy and no_proxy. "": none. Through a proxy https goes in
-	 * a tunnel that the proxy cannot read; plain http would hand it the credentials. */
-	SET(CURLOPT_PROXY, s->plain ? "" : engine->proxy);
+	 * a tunnel that the proxy cannot read; plain http hands it the credentials, so that it goes through
+	 * none but one on this machine that the configuration names. */
+	SET(CURLOPT_PROXY, s->plain && !engine->proxy_is_near ? "" : engine->proxy);
 	return rc;
 }
 

@@ -875,7 +875,7 @@ START_TEST(refused_before_sending)
 }
 END_TEST
 
-/* A plain request goes direct even where a proxy is named: it would read the credentials. */
+/* A plain request goes direct even where a proxy elsewhere is named: it would read the credentials. */
 START_TEST(plain_http_takes_no_proxy)
 {
 	SCRIPT(w, { .bytes = OK_REPLY });
@@ -883,12 +883,34 @@ START_TEST(plain_http_takes_no_proxy)
 
 	setenv("http_proxy", "http://127.0.0.1:1", 1);
 	setenv("all_proxy", "http://127.0.0.1:1", 1);
-	o.proxy = "http://127.0.0.1:1";
+	o.proxy = "http://192.0.2.1:1";
 	world_open(&w, &o, NULL, NULL);
 	assert_body(world_get(&w), "{}");
 	world_close(&w);
 	unsetenv("http_proxy");
 	unsetenv("all_proxy");
+}
+END_TEST
+
+/* But a proxy on this machine, named in the configuration, gets it: for rehearsals. */
+START_TEST(plain_http_takes_a_proxy_on_this_machine)
+{
+	SCRIPT(w, { .bytes = OK_REPLY });
+	struct http_request request = { .url = "http://127.0.0.1:1/x" };
+	struct http_options o = world_options();
+	struct http_engine *direct;
+	char proxy[60];
+	struct err e = { 0 };
+
+	world_open(&w, NULL, NULL, NULL);
+	snprintf(proxy, sizeof(proxy), "127.0.0.1:%d", scripted_server_port(w.server));
+	o.proxy = proxy;
+	direct = w.engine;
+	w.engine = http_engine_new(&o, &e);
+	assert_body(world_ask(&w, request), "{}");
+	ck_assert_ptr_nonnull(strstr(scripted_server_request(w.server, 0), "GET http://127.0.0.1:1/x HTTP/1.1\r\n"));
+	http_engine_free(direct);
+	world_close(&w);
 }
 END_TEST
 
@@ -997,6 +1019,7 @@ main(void)
 	tcase_add_test(t, wake_ends_the_wait);
 	tcase_add_loop_test(t, refused_before_sending, 0, N(refused_urls));
 	tcase_add_test(t, plain_http_takes_no_proxy);
+	tcase_add_test(t, plain_http_takes_a_proxy_on_this_machine);
 	tcase_add_test(t, proxy_sees_only_a_tunnel);
 	tcase_add_test(t, unreadable_ca_file_is_refused);
 	srunner_run_all(runner, CK_ENV);
