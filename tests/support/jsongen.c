@@ -266,7 +266,7 @@ jsongen_event(struct rng *r, struct buf *out)
 static void
 damage_once(struct rng *r, struct buf *b)
 {
-	static const char marks[] = "{}[]:,\"\\ \n0-+.eEu/tfn\x01\x1f\x7f\x80\xbf\xc0\xe2\xed\xf0\xff";
+	static const char marks[] = "{}[]:,;'\"\\ \n0-+.eEu/tfn\x01\x1f\x7f\x80\xbf\xc0\xe2\xed\xf0\xff";
 	size_t at = rng_below(r, b->len), n;
 	char *p = b->data + at, mark = marks[rng_below(r, sizeof(marks))];
 

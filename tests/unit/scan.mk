@@ -20,6 +20,8 @@ tests_unit_test_event_diff_LDADD = lib/base/libbase.a $(JANSSON_LIBS) $(CHECK_LI
 
 tests_unit_test_page_SOURCES = tests/unit/test_page.c tests/support/jsongen.c
 tests_unit_test_page_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_page_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 tests_unit_test_page_LDADD = lib/atlas/libatlas.a lib/base/libbase.a $(CHECK_LIBS)
 
 tests_unit_test_buf_SOURCES = tests/unit/test_buf.c

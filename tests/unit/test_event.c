@@ -81,6 +81,9 @@ START_TEST(test_escapes)
 	ck_assert_uint_eq(scan.org_id_len, 2);
 	ck_assert_mem_eq(scan.org_id, "bc", 2);
 	ck_assert_mem_eq(scan.event.id, "aa", 2); /* both in scratch, one beside the other */
+	/* A name with escapes makes no copy of a value without. */
+	assert_id("{\"i\\u0064\":\"ab\"," WHEN "}", "ab", 2);
+	ck_assert_ptr_ne(scan.event.id, scratch);
 	/* No text: control characters, NUL, half a pair. */
 	assert_fault("{\"id\":\"a\\u0000\"," WHEN "}", EVENT_NO_ID);
 	assert_fault("{\"id\":\"a\\n\"," WHEN "}", EVENT_NO_ID);
@@ -88,6 +91,13 @@ START_TEST(test_escapes)
 	assert_fault("{\"id\":\"a\xc2\x85\"," WHEN "}", EVENT_NO_ID);
 	assert_fault("{\"id\":\"\\ud800\"," WHEN "}", EVENT_NO_ID);
 	assert_fault("{\"id\":\"\\udc00\\ud800\"," WHEN "}", EVENT_NO_ID);
+	assert_fault("{\"id\":\"\\udc00\\udc00\"," WHEN "}", EVENT_NO_ID);
+	assert_fault("{\"id\":\"\\udfff\"," WHEN "}", EVENT_NO_ID);
+	assert_fault("{\"id\":\"\\udbff\\ue000\"," WHEN "}", EVENT_NO_ID);
+	assert_fault("{\"id\":\"a\xc2\x9f\"," WHEN "}", EVENT_NO_ID);
+	assert_fault("{\"id\":\"a\\u009f\"," WHEN "}", EVENT_NO_ID);
+	assert_id("{\"id\":\"\\ud800\\udc00\\udbff\\udfff\\ue000\\ud7ff\\u00a0\"," WHEN "}",
+	          "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\xee\x80\x80\xed\x9f\xbf\xc2\xa0", 16);
 	assert_fault("{\"id\":\"\\ud800\\u0041\"," WHEN "}", EVENT_NO_ID);
 	/* The same elsewhere does no harm. */
 	assert_id("{\"id\":\"a\"," WHEN ",\"\\u0000\\ud800\":\"\\u0000\\udc00\\n\"}", "a", 1);
@@ -166,6 +176,8 @@ START_TEST(test_twice)
 	assert_fault("{\"id\":1," WHEN ",\"id\":\"1\"}", EVENT_AMBIGUOUS);
 	assert_fault("{\"id\":1," WHEN ",\"id\":1}", EVENT_NO_ID);
 	assert_fault("{\"id\":1," WHEN ",\"id\":10}", EVENT_AMBIGUOUS);
+	assert_fault("{\"id\":10," WHEN ",\"id\":1}", EVENT_AMBIGUOUS);
+	assert_fault("{\"id\":\"xx\"," WHEN ",\"id\":\"x\"}", EVENT_AMBIGUOUS);
 	assert_fault("{\"id\":\"x\"," WHEN ",\"id\":\"y\",\"id\":\"x\"}", EVENT_AMBIGUOUS);
 	assert_fault("{\"id\":\"x\"," WHEN ",\"created\":\"2026-08-10T03:06:47.0Z\"}", EVENT_AMBIGUOUS);
 	assert_fault("{\"id\":\"x\"," WHEN ",\"orgId\":\"a\",\"orgId\":\"b\"}", EVENT_AMBIGUOUS);
@@ -226,7 +238,8 @@ START_TEST(test_json)
 {
 	static const char *const refused[] = {
 		"", "{", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{,}", "{\"a\" 1}",
-		"{a:1}", "{'a':1}", "{\"a\":}", "{\"a\":1 \"b\":2}", "{\"a\":1;}", "{1:1}", "{\"a\":1]",
+		"{a:1}", "{'a':1}", "{\"a\":}", "{\"a\":1 \"b\":2}", "{\"a\":1;}",
+		"{\"a\":1;\"b\":2}", "{\"a\":[1;2]}", "{1:1}", "{\"a\":1]",
 		"{\"a\":[1,]}", "{\"a\":[,1]}", "{\"a\":[1 2]}", "{\"a\":[1}", "{\"a\":01}",
 		"{\"a\":-}", "{\"a\":+1}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":1e}", "{\"a\":1e+}",
 		"{\"a\":0x10}", "{\"a\":NaN}", "{\"a\":Infinity}", "{\"a\":1.5.5}", "{\"a\":--1}",
@@ -234,7 +247,7 @@ START_TEST(test_json)
 		"{\"a\":fals", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12\"}", "{\"a\":\"\\u12g4\"}",
 		"{\"a\":\"\\u\"}", "{\"a\":\"\\\"}", "{\"a\":\"\n\"}", "{\"a\":\"\t\"}",
 		"{\"a\":\"\x1f\"}", "{\"a\n\":1}", "{\"a\":\"", "{\"a\":\"\\", "{\"a\":\"\\u123",
-		"{\"a\":1/**/}", "{\"a\":1,//\n\"b\":2}", "{\v\"a\":1}", "{\"a\":\xc2\xa0" "1}",
+		"{\"a\":1/**/}", "{\"a\":1,//\n\"b\":2}", "{\v\"a\":1}", "{\"a\":\xc2\xa0[]}",
 		"{\"a\":1e5e5}", "{\"a\":[]]}", "[]", "\"x\"", " {}", "{\"a\":\"\\U0041\"}",
 		"{\"a\":\"\\'\"}", "{\"a\":1_000}", "{\"a\":1\f}",
 	};
@@ -341,6 +354,46 @@ START_TEST(test_strip)
 }
 END_TEST
 
+/* Long strings of quotes, backslashes and blanks, so that every pattern lies across every border of the
+ * blocks that stripping takes; in a room of just the size it may use, and in place. */
+START_TEST(test_strip_random)
+{
+	static const char *const pieces[] = { "\\\\", "\\\"", " ", "  ", "x", "\\n", "\xc3\xa9", ":", "{" };
+	static const char *const spaces[] = { " ", "  ", "\n\t", "", "", "\r\n            " };
+	char text[3000], want[3000], *room;
+	size_t len, want_len, stripped = 0;
+	struct rng r;
+
+	rng_seed(&r, seed);
+	for (int round = 0; round < 20000; round++) {
+		len = want_len = 0;
+		for (uint64_t n = rng_below(&r, 20); n > 0; n--) {
+			const char *space = spaces[rng_below(&r, 6)];
+			size_t start;
+
+			len += (size_t)sprintf(text + len, "%s", space);
+			start = len;
+			text[len++] = '"';
+			for (uint64_t k = rng_below(&r, 60); k > 0; k--)
+				len += (size_t)sprintf(text + len, "%s", pieces[rng_below(&r, 9)]);
+			text[len++] = '"';
+			text[len++] = ',';
+			memcpy(want + want_len, text + start, len - start);
+			want_len += len - start;
+		}
+		room = malloc(len == 0 ? 1 : len);
+		REQUIRE(room != NULL);
+		REQUIRE(json_strip_space(text, len, room) == want_len);
+		REQUIRE(want_len == 0 || memcmp(room, want, want_len) == 0);
+		free(room);
+		REQUIRE(json_strip_space(text, len, text) == want_len);
+		REQUIRE(memcmp(text, want, want_len) == 0);
+		stripped += len - want_len;
+	}
+	printf("20000 texts, %zu bytes of white space\n", stripped);
+}
+END_TEST
+
 START_TEST(test_compare)
 {
 	struct event a = { .id = "ab", .id_len = 2, .created_ns = 5 }, b = a;
@@ -423,6 +476,7 @@ main(void)
 	tcase_add_test(tc, test_depth);
 	tcase_add_test(tc, test_skip_value);
 	tcase_add_test(tc, test_strip);
+	tcase_add_test(tc, test_strip_random);
 	tcase_add_test(tc, test_compare);
 	tcase_add_test(tc, test_search);
 	tcase_add_test(tc, test_search_random);

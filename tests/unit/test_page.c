@@ -20,6 +20,40 @@ static struct page page;
 static struct err err;
 static char *body; /* of just the size of the text, for the sanitizer */
 
+/* The linker sends the allocations of the whole program here (-Wl,--wrap). */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+static int fail_at; /* 0: never; n: the n-th allocation from now fails */
+
+static bool
+fails(void)
+{
+	return fail_at > 0 && --fail_at == 0;
+}
+
+void *
+__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *
+__wrap_realloc(void *p, size_t size)
+{
+	return fails() ? NULL : __real_realloc(p, size);
+}
+
 static void
 setup(void)
 {
@@ -288,6 +322,42 @@ START_TEST(test_reuse)
 }
 END_TEST
 
+/* Each allocation in turn fails: an ordinary error, an empty page, and the next scan works. */
+START_TEST(test_no_memory)
+{
+	struct buf text;
+	int n;
+
+	buf_init(&text, 1 << 24);
+	ck_assert_int_eq(buf_append_str(&text, "{\"results\":[{}"), 0);
+	for (int i = 0; i < 1200; i++)
+		ck_assert_int_eq(i % 30 == 0 ? buf_printf(&text, ",{\"id\":%d}", i) :
+		                 buf_printf(&text, ",{\"id\":\"\\u0069%0200d\","
+		                            "\"created\":\"2026-08-10T03:06:47Z\"}", i), 0);
+	ck_assert_int_eq(buf_append_str(&text, "]}"), 0);
+	body = malloc(text.len);
+	ck_assert_ptr_nonnull(body);
+	for (n = 1; n < 1000; n++) {
+		memcpy(body, text.data, text.len);
+		err_clear(&err);
+		fail_at = n;
+		if (page_scan(&page, body, text.len, ORG, &err) == 0)
+			break;
+		ck_assert_int_eq(fail_at, 0);
+		ck_assert_int_eq(err.code, ERR_NOMEM);
+		ck_assert_uint_eq(page.rows + page.n_events + page.n_faults, 0);
+		page_free(&page);
+	}
+	fail_at = 0;
+	printf("%d allocations for 1201 events\n", n - 1);
+	ck_assert_int_gt(n, 10);
+	ck_assert_int_lt(n, 100);
+	ck_assert_uint_eq(page.n_events, 1160);
+	ck_assert_uint_eq(page.n_faults, 41);
+	buf_free(&text);
+}
+END_TEST
+
 /* A page of random events, and the same events one after the other. */
 struct sample {
 	struct buf text, alone;
@@ -413,6 +483,7 @@ main(void)
 	tcase_add_test(tc, test_foreign);
 	tcase_add_test(tc, test_escaped_ids);
 	tcase_add_test(tc, test_reuse);
+	tcase_add_test(tc, test_no_memory);
 	tcase_add_test(tc, test_random);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
