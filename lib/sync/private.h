@@ -44,6 +44,8 @@ struct sync {
 	struct waiting *gaps;   /* ascending; the last one is next */
 	size_t n_gaps, gaps_size;
 	int64_t newest_gap_from_s; /* where the newest gap of the plan began; INT64_MIN: there was none */
+	bool gave_up;           /* a bad second was found and given up; its neighbours may be bad too */
+	bool rejoin;            /* and what came next was sound: what waits behind is one range again */
 	struct reading reading;
 	struct err bad_why;     /* why the last bad page was bad */
 	struct seen seen;       /* rows of the second before reading.to_s (mixed: of the whole answer) */

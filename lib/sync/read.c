@@ -151,6 +151,7 @@ reading_take_bad_page(struct sync *s, const struct err *why)
 		return;
 	}
 	lose(s, r->from_s, why);
+	s->gave_up = true;
 	r->active = false;
 }
 
@@ -368,6 +369,7 @@ take_narrow(struct sync *s, const struct page *page, const struct rows *rows, bo
 		return;
 	}
 	lose(s, r->from_s, &s->bad_why);
+	s->gave_up = true;
 	r->active = false;
 }
 
@@ -384,6 +386,8 @@ take_first(struct sync *s, const struct page *page, const struct rows *rows, boo
 		return false;
 	if (more && rows->oldest_s >= from_s)
 		from_s = rows->oldest_s + 1;
+	if (r->narrowed && s->gave_up)
+		s->rejoin = true;
 	if (keep(s, page, from_s, r->to_s, max_s) != 0 || claim(s, from_s, r->to_s, as_of_s) != 0)
 		return true;
 	if (from_s == r->from_s)

@@ -81,7 +81,8 @@ sync_push_gap(struct sync *s, int64_t from_s, int64_t to_s, bool narrowed)
 	return 0;
 }
 
-/* Begins with the newest gap. What was cut up to find a bad answer is one range again behind it. */
+/* Begins with the newest gap. What was cut up to find a bad second is one range again once it is found: while
+ * it is looked for, the pieces are what makes the search short. */
 static void
 next_gap(struct sync *s)
 {
@@ -89,10 +90,15 @@ next_gap(struct sync *s)
 	int64_t from_s = gap->from_s, to_s = gap->to_s;
 	bool narrowed = gap->narrowed;
 
-	while (narrowed && s->n_gaps > 0 && s->gaps[s->n_gaps - 1].narrowed &&
-	       s->gaps[s->n_gaps - 1].to_s == from_s)
+	while (s->rejoin && narrowed && s->n_gaps > 0 && s->gaps[s->n_gaps - 1].narrowed &&
+	       s->gaps[s->n_gaps - 1].to_s == from_s) {
 		from_s = s->gaps[--s->n_gaps].from_s;
+		narrowed = s->gaps[s->n_gaps].narrowed;
+	}
 	reading_begin(s, from_s, to_s);
+	s->reading.narrowed = narrowed && !s->rejoin;
+	if (s->rejoin)
+		s->gave_up = s->rejoin = false;
 }
 
 /* The first second of an organization without a start time: our clock's, or, where it had a start time

@@ -1,15 +1,13 @@
-# tests/func: its part of the makefile. The real programs, over real sockets.
-FUNC_TESTS = \
-	tests/func/test_cli.py \
-	tests/func/test_exit_codes.py \
-	tests/func/test_harness.py \
-	tests/func/test_headers.py \
-	tests/func/test_include_graph.py \
-	tests/func/test_install.py \
-	tests/func/test_sandbox.py
-	tests/func/test_sync_exact.py
+# tests/func: its part of the makefile. The real programs, over real sockets. A line each, so that branches merge.
+FUNC_TESTS =
+FUNC_TESTS += tests/func/test_cli.py
+FUNC_TESTS += tests/func/test_exit_codes.py
+FUNC_TESTS += tests/func/test_harness.py
+FUNC_TESTS += tests/func/test_headers.py
+FUNC_TESTS += tests/func/test_include_graph.py
+FUNC_TESTS += tests/func/test_install.py
+FUNC_TESTS += tests/func/test_sandbox.py
+FUNC_TESTS += tests/func/test_sync_exact.py
+FUNC_TESTS += tests/func/test_sync_refused.py
 TESTS += $(FUNC_TESTS)
 EXTRA_DIST += $(FUNC_TESTS) tests/support/harness.py
-# tests/func: the real programs over real sockets.
-TESTS += tests/func/test_sandbox.py
-EXTRA_DIST += tests/func/test_sandbox.py
