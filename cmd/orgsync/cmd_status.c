@@ -89,7 +89,8 @@ org_json(struct org_status *o)
 	return json_pack("{s:s, s:s, s:b, s:o, s:I, s:o, s:I, s:I, s:I, s:b, s:o, s:o, s:o}", "name", o->org->name,
 	                 "org_id", o->org->org_id, "never_run", !unknown && never_run(o), "covered", ranges,
 	                 "gaps", (json_int_t)o->state.gaps, "lag_s", lag, "events", (json_int_t)o->state.events,
-	                 "days", (json_int_t)o->state.days, "quarantined", (json_int_t)o->quarantined, "over_max_lag", (int)o->behind, "last_success",
+	                 "days", (json_int_t)o->state.days, "quarantined", (json_int_t)o->quarantined,
+	                 "over_max_lag", (int)o->behind, "last_success",
 	                 json_time(o->last->success_s), "last_error", error_json(o->last), "error",
 	                 json_err(&o->err));
 }

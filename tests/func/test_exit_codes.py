@@ -180,12 +180,13 @@ class ExitCodes(harness.TestCase):
         sandbox = self.configured("--organizations", "3", "--events", "500", "--latency", "20000")
         process = harness.start([harness.program("orgsync"), "sync", "-c", self.path])
         self.addCleanup(process.kill)
-        while process.poll() is None and sandbox.stats().get("requests", 1) == 0:
-            time.sleep(0.05)
-        time.sleep(0.3)
+        def asked():
+            return any(o["requests"] for o in sandbox.stats()["organizations"].values())
+        while process.poll() is None and not asked():
+            time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
-        line = process.stderr.readline() + process.stderr.readline()
-        self.assertIn(b"SIGTERM", line)
+        self.assertIn(b"3 selected", process.stderr.readline())
+        self.assertIn(b"SIGTERM", process.stderr.readline())
         begun = time.monotonic()
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(10), 130)
