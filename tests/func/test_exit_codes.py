@@ -19,7 +19,6 @@ class ExitCodes(harness.TestCase):
     def configured(self, *options, more="", start="2026-10-01T00:00:00Z"):
         sandbox = self.sandbox(*options)
         self.path = sandbox.config(self.directory, "--backfill-start", start, more=more)
-        self.archives = os.path.join(self.directory, "archives")
         return sandbox
 
     def orgsync(self, command, *arguments):
@@ -29,7 +28,7 @@ class ExitCodes(harness.TestCase):
                 self.assertLessEqual(len(line), 80, line)
         return done
 
-    def sync(self, *arguments):
+    def recorded_sync(self, *arguments):
         """A sync with --json: its exit code must be the document's, and the document the record."""
         done = self.orgsync("sync", "--json", *arguments)
         document = json.loads(done.out)
@@ -51,7 +50,7 @@ class ExitCodes(harness.TestCase):
         sandbox = self.configured("--organizations", "4", "--credentials", "mixed", "--events", "700")
         self.assert_code(self.orgsync("test"), 0)
         self.assertFalse(os.path.exists(self.archives), "test left something behind")
-        code, document = self.sync()
+        code, document = self.recorded_sync()
         self.assertEqual(code, 0)
         self.assertEqual(set(self.outcomes(document).values()), {"up_to_date"})
         self.assertEqual(document["totals"]["events_new"], sum(
@@ -78,7 +77,7 @@ class ExitCodes(harness.TestCase):
     def test_some_and_all_failed(self):
         self.configured("--organizations", "6", "--events", "50", "--org", "1:refuse=bad-key", "--org",
                         "2:refuse=access-list", "--org", "3:refuse=suspended")
-        code, document = self.sync()
+        code, document = self.recorded_sync()
         self.assertEqual(code, 3)
         codes = {o["name"]: (o["error"] or {}).get("code") for o in document["organizations"]}
         self.assertEqual(codes, {"org0001": "credential", "org0002": "access_list", "org0003": "tenant",
@@ -117,7 +116,7 @@ class ExitCodes(harness.TestCase):
         self.assertIn("2 organizations up to date\n", done.out)
         status = self.orgsync("status")
         self.assertIn("1 event in org0001/quarantine/", status.out)
-        code, document = self.sync()
+        code, document = self.recorded_sync()
         self.assertEqual(code, 0, "an event that was put away before is told by status, not by every run")
         self.assertEqual(document["totals"]["quarantined"], 0)
 
@@ -126,9 +125,9 @@ class ExitCodes(harness.TestCase):
         self.assert_code(self.orgsync("sync"), 0)
         with open(os.path.join(self.archives, "org0001", ".lock"), "rb+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            code, document = self.sync("org0001")
+            code, document = self.recorded_sync("org0001")
             self.assertEqual((code, self.outcomes(document)), (11, {"org0001": "locked"}))
-            code, document = self.sync()
+            code, document = self.recorded_sync()
             self.assertEqual((code, self.outcomes(document)), (11, {"org0001": "locked", "org0002": "up_to_date"}))
             for command in ("status", "plan", "verify"):
                 self.assert_code(self.orgsync(command), 0)
@@ -141,7 +140,7 @@ class ExitCodes(harness.TestCase):
     def test_deadline(self):
         self.slow(more="limits: { deadline: 2s }\n")
         begun = time.monotonic()
-        code, document = self.sync()
+        code, document = self.recorded_sync()
         self.assertEqual((code, set(self.outcomes(document).values())), (10, {"deadline"}))
         self.assertLess(time.monotonic() - begun, 30)
         self.assertGreater(document["totals"]["events_new"], 0, "what was read is kept")
@@ -242,7 +241,7 @@ class ExitCodes(harness.TestCase):
         between = sandbox.ids("org0001", "--between", "2026-08-01T00:00:00Z", "2026-10-01T00:00:00Z")
         self.assertGreater(older["events_guess"], len(between) / 2)
         self.assertLess(older["events_guess"], len(between) * 2)
-        code, document = self.sync()
+        code, document = self.recorded_sync()
         self.assertEqual((code, document["totals"]["events_new"]), (0, len(between)))
         (organization,) = json.loads(self.orgsync("plan", "--json").out)["organizations"]
         self.assertLessEqual({r["why"] for r in organization["ranges"]}, {"provisional", "new"})
