@@ -277,6 +277,7 @@ class TestCase(unittest.TestCase):
 
     def setUp(self):
         self.directory = tempfile.mkdtemp(prefix="orgsync-test-")
+        self.archives = os.path.join(self.directory, "archives")
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
 
     def sandbox(self, *options):
@@ -284,10 +285,6 @@ class TestCase(unittest.TestCase):
         sandbox = Sandbox(*options)
         self.addCleanup(sandbox.stop)
         return sandbox
-
-    @property
-    def archives(self):
-        return os.path.join(self.directory, "archives")
 
     def sync(self, config, *arguments, code=0, **options):
         """One `orgsync sync --json` that has to end with the code. Its document (None after exit 2)."""
