@@ -8,7 +8,7 @@
 #include "lib/store/store.h"
 #include "lib/sync/sync.h"
 
-#define PAGE_TRIES 3             /* of one page that comes malformed, before the range is narrowed */
+#define PAGE_TRIES 3             /* of an answer to RUN_TEST that cannot be used */
 #define REFUSALS_MAX 20          /* 429 answers in a row before the organization is given up */
 #define BACKOFF_MAX_MS 60000
 #define ATTEMPTS 6
@@ -44,7 +44,7 @@ struct tenant {
 	struct http_request request;
 	bool token_request, forget;
 	bool token_next;         /* a guess: the next request is one for a token */
-	unsigned failures, refusals, bad_pages;
+	unsigned failures, refusals, bad_pages, bad_pages_seen;
 	int64_t wait_until_ms;   /* backoff */
 	int64_t asked_wall_s, first_sent_ms;
 	bool stopped, deadline, tested;
@@ -443,6 +443,7 @@ static void
 take_failure(struct tenant *t, const struct err *e)
 {
 	unsigned attempts = t->options->attempts > 0 ? (unsigned)t->options->attempts : ATTEMPTS;
+	unsigned tries;
 	int64_t wait_ms;
 
 	t->prepared = false;
@@ -456,8 +457,11 @@ take_failure(struct tenant *t, const struct err *e)
 		return;
 	}
 	if (e->scope == ERR_SCOPE_PAGE) {
-		log_warn(t->org->name, "msg=\"unusable page\" try=%u why=\"%s\"", t->bad_pages + 1, e->text);
-		if (++t->bad_pages < PAGE_TRIES)
+		tries = t->sync != NULL ? sync_page_tries(t->sync) : PAGE_TRIES;
+		/* Narrowing down is one piece of news, however many questions it takes. */
+		log_line(t->bad_pages_seen++ == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, t->org->name,
+		         "msg=\"unusable page; asking again, then for less at once\" why=\"%s\"", e->text);
+		if (++t->bad_pages < tries)
 			return;
 		t->bad_pages = 0;
 		t->asked = false;
@@ -468,7 +472,10 @@ take_failure(struct tenant *t, const struct err *e)
 		return;
 	}
 	if (++t->failures >= attempts) {
-		stop_reading(t, e);
+		struct err last = *e;
+
+		err_hint(&last, "the next sync goes on from here; if it stays so, check base_url and the network");
+		stop_reading(t, &last);
 		return;
 	}
 	wait_ms = backoff_ms(t, t->failures);

@@ -29,7 +29,7 @@ struct archive_state {
 	bool empty;                /* nothing is covered by as wide a question as is asked now */
 	int64_t from_s, to_s;      /* first and last covered second (half-open); 0 where nothing is covered */
 	int64_t wanted_from_s, wanted_to_s;
-	int64_t lag_s;             /* wanted_to − to, at least 0; where nothing is covered: wanted_to − wanted_from */
+	int64_t lag_s;             /* wanted_to − to (where nothing is covered: − wanted_from), at least 0 */
 	size_t gaps;               /* ranges before to_s that are still to be read */
 	uint64_t events;
 	size_t days;

@@ -57,7 +57,8 @@ org_json(const struct conf_org *org, const struct plan *plan, const struct err *
 			return NULL;
 		}
 	return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:I, s:b, s:o}", "name", org->name, "org_id", org->org_id,
-	                 "begins_with_first_sync", (int)plan->first_sync, "wanted_from", json_time(err_is(e) ? -1 : plan->wanted_from_s), "wanted_to",
+	                 "begins_with_first_sync", (int)plan->first_sync, "wanted_from",
+	                 json_time(err_is(e) ? -1 : plan->wanted_from_s), "wanted_to",
 	                 json_time(err_is(e) ? -1 : plan->wanted_to_s), "ranges", ranges, "pages_guess",
 	                 (json_int_t)plan->pages_guess, "pages_at_least", (int)plan->pages_at_least, "error",
 	                 json_err(e));

@@ -18,6 +18,7 @@ struct org_status {
 	const struct conf_org *org;
 	struct err err;                  /* the ledger cannot be read */
 	struct archive_state state;
+	uint64_t quarantined;            /* events in quarantine/ */
 	json_t *ranges;                  /* covered ranges, for --json */
 	const struct record_last *last;
 	bool behind;                     /* further than --max-lag */
@@ -85,10 +86,11 @@ org_json(struct org_status *o)
 	json_t *lag = unknown || o->state.empty ? json_null() : json_integer((json_int_t)o->state.lag_s);
 	json_t *ranges = o->ranges == NULL ? json_array() : json_incref(o->ranges);
 
-	return json_pack("{s:s, s:s, s:b, s:o, s:I, s:o, s:I, s:I, s:b, s:o, s:o, s:o}", "name", o->org->name,
+	return json_pack("{s:s, s:s, s:b, s:o, s:I, s:o, s:I, s:I, s:I, s:b, s:o, s:o, s:o}", "name", o->org->name,
 	                 "org_id", o->org->org_id, "never_run", !unknown && never_run(o), "covered", ranges,
 	                 "gaps", (json_int_t)o->state.gaps, "lag_s", lag, "events", (json_int_t)o->state.events,
-	                 "days", (json_int_t)o->state.days, "over_max_lag", (int)o->behind, "last_success",
+	                 "days", (json_int_t)o->state.days, "quarantined", (json_int_t)o->quarantined,
+	                 "over_max_lag", (int)o->behind, "last_success",
 	                 json_time(o->last->success_s), "last_error", error_json(o->last), "error",
 	                 json_err(&o->err));
 }
@@ -105,6 +107,18 @@ add_error_notes(struct table *t, const struct record_last *last)
 	table_note(t, first, last->text[0] != '\0' ? last->text : last->code);
 	if (last->hint[0] != '\0')
 		table_note(t, "    what to do: ", last->hint);
+}
+
+static void
+add_quarantine_note(struct table *t, const struct org_status *o)
+{
+	char line[200], number[HUMAN_LEN];
+
+	if (o->quarantined == 0)
+		return;
+	snprintf(line, sizeof(line), "%s in %s/quarantine/, which could not be filed",
+	         human_count(o->quarantined, "event", number), o->org->name);
+	table_note(t, "    ", line);
 }
 
 static void
@@ -147,6 +161,7 @@ add_row(struct status *st, const struct org_status *o)
 	if (o->behind)
 		styles[3] = STYLE_BAD;
 	table_row(st->table, cells, styles);
+	add_quarantine_note(st->table, o);
 	add_error_notes(st->table, o->last);
 }
 
@@ -163,8 +178,11 @@ look_at(struct status *st, const struct conf_org *org, const struct record_last 
 	ledger_init(&empty);
 	if (dirfd >= 0) {
 		store = archive_open_org(st->s->conf, org, dirfd, &o.err);
-		if (store != NULL)
+		if (store != NULL) {
 			ledger = store_ledger(store);
+			if (store_quarantine_count(store, &o.quarantined, &o.err) != 0)
+				o.quarantined = 0;
+		}
 	}
 	o.state.empty = o.state.untouched = true;
 	if (!err_is(&o.err) && archive_state(ledger, org, st->s->now_s, &o.state) != 0)

@@ -166,7 +166,7 @@ cmd_sync(const struct cli *cli)
 {
 	struct places places;
 	struct session s;
-	struct runner r;
+	struct runner r = { 0 };
 	struct err e;
 	int code = session_open(cli, &s);
 

@@ -87,7 +87,7 @@ int
 cmd_test(const struct cli *cli)
 {
 	struct session s;
-	struct runner r;
+	struct runner r = { 0 };
 	int code = session_open(cli, &s), tokens;
 
 	if (code != 0)

@@ -21,7 +21,7 @@ struct verify {
 	const struct conf_org *org;
 	json_t *org_findings;      /* --json: of the organization at hand */
 	size_t org_n;              /* its findings */
-	size_t findings, damaged, failed, never;
+	size_t findings, damaged, failed, empty;
 	uint64_t days, events;
 	atomic_size_t done;        /* read by the progress thread */
 	bool no_memory;
@@ -65,10 +65,10 @@ is_damage(const struct err *e)
 }
 
 static void
-add_org_json(struct verify *v, bool never_run, size_t days, uint64_t events, const struct err *e)
+add_org_json(struct verify *v, bool empty, size_t days, uint64_t events, const struct err *e)
 {
 	json_t *o = json_pack("{s:s, s:s, s:b, s:I, s:I, s:O, s:o}", "name", v->org->name, "org_id",
-	                      v->org->org_id, "never_run", (int)never_run, "days", (json_int_t)days, "events",
+	                      v->org->org_id, "no_archive", (int)empty, "days", (json_int_t)days, "events",
 	                      (json_int_t)events, "findings", v->org_findings, "error", json_err(e));
 
 	v->no_memory |= json_array_append_new(v->list, o) != 0;
@@ -91,7 +91,7 @@ verify_org(struct verify *v, const struct conf_org *org, int dirfd)
 	const struct ledger *l = NULL;
 	struct store *store = NULL;
 	uint64_t events = 0;
-	bool never_run;
+	bool empty;
 	struct err e;
 
 	err_clear(&e);
@@ -107,18 +107,18 @@ verify_org(struct verify *v, const struct conf_org *org, int dirfd)
 		if (store_verify(store, found, v, &e) < 0 && !err_is(&e))
 			err_set(&e, ERR_IO, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR, "cannot be checked");
 	}
-	never_run = !err_is(&e) && v->org_n == 0 && (l == NULL || (l->n_covered == 0 && l->n_days == 0));
+	empty = !err_is(&e) && v->org_n == 0 && (l == NULL || (l->n_covered == 0 && l->n_days == 0));
 	if (err_is(&e) && is_damage(&e)) {
 		v->findings++;
 		v->org_n++;
 	}
 	v->failed += err_is(&e) && !is_damage(&e);
 	v->damaged += v->org_n > 0;
-	v->never += never_run;
+	v->empty += empty;
 	v->days += l == NULL ? 0 : l->n_days;
 	v->events += events;
 	if (v->list != NULL)
-		add_org_json(v, never_run, l == NULL ? 0 : l->n_days, events, &e);
+		add_org_json(v, empty, l == NULL ? 0 : l->n_days, events, &e);
 	else if (err_is(&e))
 		say_failure(v, &e);
 	json_decref(v->org_findings);
@@ -141,8 +141,8 @@ print_summary(const struct verify *v, int code)
 		       human_count(v->damaged, "organization", damaged));
 	else if (v->failed == 0)
 		printf("nothing wrong was found\n");
-	if (v->never > 0)
-		printf("%s never run\n", human_number(v->never, number));
+	if (v->empty > 0)
+		printf("%s without an archive so far\n", human_number(v->empty, number));
 	if (v->failed > 0)
 		printf("%s could not be checked\n", human_number(v->failed, number));
 	return results_end(code);
@@ -157,7 +157,7 @@ print_json(struct verify *v, int code)
 		document = json_pack("{s:o, s:o, s:O, s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "time",
 		                     json_time(v->s->now_s), "directory", json_text(v->s->conf->directory),
 		                     "organizations", v->list, "totals", "organizations",
-		                     (json_int_t)v->s->n_orgs, "never_run", (json_int_t)v->never, "failed",
+		                     (json_int_t)v->s->n_orgs, "no_archive", (json_int_t)v->empty, "failed",
 		                     (json_int_t)v->failed, "findings", (json_int_t)v->findings, "days",
 		                     (json_int_t)v->days, "events", (json_int_t)v->events);
 	return json_print(document, code);

@@ -221,7 +221,7 @@ make_tables(struct option *longs, char *shorts)
 				*shorts++ = ':';
 		}
 	}
-	memset(&longs[N_KNOWN], 0, sizeof(longs[N_KNOWN]));
+	longs[N_KNOWN] = (struct option){ 0 };
 	*shorts = '\0';
 }
 

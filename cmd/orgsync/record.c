@@ -86,7 +86,8 @@ totals_json(const struct record_facts *f)
 	struct record_totals t;
 
 	record_count(f->results, f->n_results, &t);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+	                 "s:I}",
 	                 "read", (json_int_t)f->n_read, "disabled", (json_int_t)f->n_disabled, "selected",
 	                 (json_int_t)t.selected, "up_to_date", (json_int_t)t.up_to_date, "failed",
 	                 (json_int_t)t.failed, "credentials", (json_int_t)t.credentials, "reported",
@@ -95,7 +96,8 @@ totals_json(const struct record_facts *f)
 	                 (json_int_t)t.not_begun, "events_new", (json_int_t)t.events_new, "events_changed",
 	                 (json_int_t)t.events_changed, "quarantined", (json_int_t)t.quarantined,
 	                 "lost_seconds", (json_int_t)t.lost_seconds, "pages", (json_int_t)t.pages, "requests",
-	                 (json_int_t)t.requests, "retries", (json_int_t)t.retries, "tokens_minted", (json_int_t)t.tokens_minted);
+	                 (json_int_t)t.requests, "retries", (json_int_t)t.retries,
+	                 "tokens_minted", (json_int_t)t.tokens_minted);
 }
 
 json_t *

@@ -11,13 +11,13 @@
 
 #define READ_BYTES 65536 /* the first read of a file */
 
-int (*file_step_hook)(const char *kind, const char *what);
+int (*file_step_hook)(const char *kind, int fd, const char *what);
 
 /* 0, or -1 with errno set where a test wants the step to fail. */
 static int
-step(const char *kind, const char *what)
+step(const char *kind, int fd, const char *what)
 {
-	int failed = file_step_hook == NULL ? 0 : file_step_hook(kind, what);
+	int failed = file_step_hook == NULL ? 0 : file_step_hook(kind, fd, what);
 
 	if (failed == 0)
 		return 0;
@@ -73,7 +73,7 @@ sync_parent(int dirfd, const char *name, const char *what, struct err *e)
 static int
 make_dir(int dirfd, const char *name, const char *what, struct err *e)
 {
-	if (step("mkdir", what) != 0)
+	if (step("mkdir", dirfd, what) != 0)
 		return err_set_errno(e, errno, "%s: cannot make the directory", what);
 	if (mkdirat(dirfd, name, 0700) == 0)
 		return sync_parent(dirfd, name, what, e);
@@ -134,7 +134,7 @@ file_create(int dirfd, const char *name, const char *what, struct err *e)
 {
 	int fd;
 
-	if (step("create", what) != 0)
+	if (step("create", dirfd, what) != 0)
 		return err_set_errno(e, errno, "%s: cannot make the file", what);
 	if (unlinkat(dirfd, name, 0) != 0 && errno != ENOENT)
 		return err_set_errno(e, errno, "%s: cannot remove the old file", what);
@@ -174,7 +174,7 @@ file_write(int fd, const void *bytes, size_t len, const char *what, struct err *
 	const char *p = bytes;
 	ssize_t n;
 
-	if (step("write", what) != 0)
+	if (step("write", fd, what) != 0)
 		return err_set_errno(e, errno, "%s: cannot write", what);
 	while (len > 0) {
 		n = write(fd, p, len);
@@ -191,7 +191,7 @@ file_write(int fd, const void *bytes, size_t len, const char *what, struct err *
 int
 file_sync(int fd, const char *what, struct err *e)
 {
-	if (step("fsync", what) != 0 || fsync(fd) != 0)
+	if (step("fsync", fd, what) != 0 || fsync(fd) != 0)
 		return err_set_errno(e, errno, "%s: cannot make it durable (fsync)", what);
 	return 0;
 }
@@ -200,7 +200,7 @@ int
 file_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, const char *what,
             struct err *e)
 {
-	if (step("rename", what) != 0 || renameat(from_dirfd, from, to_dirfd, to) != 0)
+	if (step("rename", to_dirfd, what) != 0 || renameat(from_dirfd, from, to_dirfd, to) != 0)
 		return err_set_errno(e, errno, "%s: cannot rename the new file into place", what);
 	return 0;
 }
@@ -208,7 +208,7 @@ file_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, cons
 int
 file_remove(int dirfd, const char *name, const char *what, struct err *e)
 {
-	if (step("unlink", what) != 0 || (unlinkat(dirfd, name, 0) != 0 && errno != ENOENT))
+	if (step("unlink", dirfd, what) != 0 || (unlinkat(dirfd, name, 0) != 0 && errno != ENOENT))
 		return err_set_errno(e, errno, "%s: cannot remove the file", what);
 	return 0;
 }

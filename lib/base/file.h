@@ -15,9 +15,10 @@
 #include "lib/base/err.h"
 
 /* For tests: called before each step that changes the disk, with its kind ("mkdir", "create", "write",
- * "fsync", "rename", "unlink") and the `what` of the call. Returns 0 to go on, or an errno with which the
- * step then fails undone. NULL, as it is in the programs: nothing is called. Set before the first thread. */
-extern int (*file_step_hook)(const char *kind, const char *what);
+ * "fsync", "rename", "unlink"), the file or, for all but write and fsync, its directory, and the `what` of
+ * the call. Returns 0 to go on, or an errno with which the step then fails undone. NULL, as it is in
+ * the programs: nothing is called. Set before the first thread. */
+extern int (*file_step_hook)(const char *kind, int fd, const char *what);
 
 /* Opens the directory `name` below dirfd (AT_FDCWD too), making it with mode 0700 where it is
  * missing (durably: the parent is fsynced) if make is not 0. A file descriptor of the caller's, or -1.

@@ -17,8 +17,9 @@ lib_conf_libconf_a_SOURCES = \
 	lib/conf/select.c \
 	lib/conf/show.c \
 	lib/conf/suggest.c lib/conf/suggest.h \
+	lib/conf/text.c \
 	lib/conf/url.c lib/conf/url.h \
-	lib/conf/utf8.h \
+	lib/conf/utf8.c lib/conf/utf8.h \
 	lib/conf/value.c lib/conf/value.h \
 	lib/conf/yaml.c lib/conf/yaml.h
 EXTRA_DIST += lib/conf/README.md

@@ -111,7 +111,10 @@ append_text(const char *text, struct buf *b, struct err *e)
 
 	if (len > b->cap_bytes - b->len)
 		return FAIL(e, "the secret is longer than %zu bytes", b->cap_bytes);
-	return buf_append(b, text, len) == 0 ? 0 : err_set_errno(e, ENOMEM, "secret");
+	/* With room for the NUL of buf_str(), which would otherwise leave a copy behind. */
+	if (buf_reserve(b, len < b->cap_bytes - b->len ? len + 1 : len) != 0 || buf_append(b, text, len) != 0)
+		return err_set_errno(e, ENOMEM, "secret");
+	return 0;
 }
 
 /* What a file or a command gave: one newline is an editor's, anything else that is no printable

@@ -38,6 +38,14 @@ int value_check_text(struct values *v, const char *name, const struct node *node
 int value_secret(struct values *v, const struct key *key, const struct node *node,
                  struct conf_secret *ret) __attribute__((warn_unused_result));
 
+/* text.c's part of value_set(): the same contract. into: the struct; ret: the place in it. */
+int value_set_text(struct values *v, const struct key *key, const struct node *node, char **ret);
+int value_set_texts(struct values *v, const struct key *key, const struct node *node, char *into);
+int value_set_bool(struct values *v, const struct key *key, const struct node *node, bool *ret);
+int value_set_disabled(struct values *v, const struct key *key, const struct node *node, char **ret);
+int value_set_path(struct values *v, const struct key *key, const struct node *node, char **ret);
+int value_set_url(struct values *v, const struct key *key, const struct node *node, char **ret);
+
 /* A duration as value_set() reads it, for show: the largest unit that keeps it whole. Returns out. */
 char *value_format_duration(int64_t seconds, char out[24]);
 

@@ -46,36 +46,21 @@ fail_no_memory(struct reader *r)
 	r->failed = true;
 }
 
-/* ---- what may stand in a file at all ---- */
-
-/* Finds the first byte that is no UTF-8 or no character for a configuration, so that libyaml, whose
- * errors of this kind have no line, never meets one. */
-static int
+/* libyaml never meets a character it does not take: its errors of that kind have no line. */
+static void
 check_characters(struct reader *r)
 {
-	struct place at = { r->source, 1, 1 };
-	uint32_t c;
-	size_t n;
+	struct utf8_finding bad;
 
-	for (size_t i = 0; i < r->len; i += n) {
-		n = utf8_read(r->bytes + i, r->len - i, &c);
-		if (n == 0) {
-			report_error(r->report, at, "byte 0x%02x here is no UTF-8",
-			             (unsigned)(unsigned char)r->bytes[i]);
-			return -1;
-		}
-		if (utf8_is_unsafe(c)) {
-			report_error(r->report, at, "control character U+%04X", (unsigned)c);
-			return -1;
-		}
-		if (c == '\n' || (c == '\r' && !(i + 1 < r->len && r->bytes[i + 1] == '\n'))) {
-			at.line++;
-			at.column = 1;
-		} else {
-			at.column++;
-		}
-	}
-	return 0;
+	if (utf8_check(r->bytes, r->len, &bad) == 0)
+		return;
+	r->failed = true;
+	if (bad.no_utf8)
+		report_error(r->report, (struct place){ r->source, bad.line, bad.column },
+		             "byte 0x%02x here is no UTF-8", (unsigned)bad.character);
+	else
+		report_error(r->report, (struct place){ r->source, bad.line, bad.column },
+		             "control character U+%04X", (unsigned)bad.character);
 }
 
 /* Says what libyaml stumbled over. Its texts never quote the file. */
@@ -498,9 +483,8 @@ yaml_read(const struct source *source, const char *bytes, size_t len, struct are
 	r->nodes = nodes;
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, len);
-	if (check_characters(r) != 0)
-		r->failed = true;
-	else
+	check_characters(r);
+	if (!r->failed)
 		read_events(r, &parser);
 	if (!r->failed && r->root == NULL)
 		report_error(report, (struct place){ source, 1, 1 }, "the file is empty");

@@ -14,11 +14,17 @@ enum phase {
 	PHASE_DONE
 };
 
+struct waiting {            /* a range that is still to be read */
+	int64_t from_s, to_s;
+	bool narrowed;          /* the older half of one whose answer was bad: read in one go with its like */
+};
+
 struct reading {            /* how the range [from_s, to_s) is being read */
 	bool active;
 	int64_t from_s, to_s;
 	unsigned page;          /* pageNum of the next question */
 	unsigned rows;          /* itemsPerPage: what the server really gives, once that is known */
+	bool narrowed;          /* it is a part of a range whose answer was bad */
 	unsigned margin;        /* which of the four narrow questions about one bad second; 0: the usual */
 	unsigned empty;         /* empty pages in a row that still claim a next one */
 	bool mixed;             /* a single second whose rows come among others', in no order */
@@ -35,9 +41,11 @@ struct sync {
 	struct sync_store store;
 	struct sync_result result;
 	enum phase phase;
-	struct gap *gaps;       /* still to be read, ascending; the last one is next */
+	struct waiting *gaps;   /* ascending; the last one is next */
 	size_t n_gaps, gaps_size;
 	int64_t newest_gap_from_s; /* where the newest gap of the plan began; INT64_MIN: there was none */
+	bool gave_up;           /* a bad second was found and given up; its neighbours may be bad too */
+	bool rejoin;            /* and what came next was sound: what waits behind is one range again */
 	struct reading reading;
 	struct err bad_why;     /* why the last bad page was bad */
 	struct seen seen;       /* rows of the second before reading.to_s (mixed: of the whole answer) */
@@ -57,7 +65,7 @@ struct sync {
 void sync_fail(struct sync *s, const struct err *why);
 
 /* Puts [from_s, to_s) back among the gaps, as the newest of them. 0, or -1 after sync_fail(). */
-int sync_push_gap(struct sync *s, int64_t from_s, int64_t to_s);
+int sync_push_gap(struct sync *s, int64_t from_s, int64_t to_s, bool narrowed);
 
 /* Begins to read [from_s, to_s) with its first page. */
 void reading_begin(struct sync *s, int64_t from_s, int64_t to_s);

@@ -122,15 +122,17 @@ lose(struct sync *s, int64_t second_s, const struct err *why)
 	          "why=\"%s\"", isotime_format_s(second_s, when), why->text);
 }
 
-/* Goes on with the newer half; the older one waits. */
+/* Goes on with the newer half; the older one waits. narrowed: it is a bad answer that is looked for. */
 static void
-halve(struct sync *s)
+halve(struct sync *s, bool narrowed)
 {
 	struct reading *r = &s->reading;
 	int64_t middle_s = r->from_s + (r->to_s - r->from_s) / 2, to_s = r->to_s;
 
-	if (sync_push_gap(s, r->from_s, middle_s) == 0)
-		reading_begin(s, middle_s, to_s);
+	if (sync_push_gap(s, r->from_s, middle_s, narrowed) != 0)
+		return;
+	reading_begin(s, middle_s, to_s);
+	r->narrowed = narrowed;
 }
 
 void
@@ -140,7 +142,7 @@ reading_take_bad_page(struct sync *s, const struct err *why)
 
 	s->bad_why = *why;
 	if (r->to_s - r->from_s > 1) {
-		halve(s);
+		halve(s, true);
 		return;
 	}
 	if (++r->margin < MARGINS) {
@@ -149,6 +151,7 @@ reading_take_bad_page(struct sync *s, const struct err *why)
 		return;
 	}
 	lose(s, r->from_s, why);
+	s->gave_up = true;
 	r->active = false;
 }
 
@@ -329,7 +332,7 @@ take_unordered(struct sync *s)
 		log_warn(s->options.name, "msg=\"a page is not newest first: reading smaller ranges\" "
 		         "from=%s to=%s", isotime_format_s(r->from_s, from), isotime_format_s(r->to_s, to));
 	if (r->to_s - r->from_s > 1) {
-		halve(s);
+		halve(s, false);
 		return;
 	}
 	r->mixed = true;
@@ -366,6 +369,7 @@ take_narrow(struct sync *s, const struct page *page, const struct rows *rows, bo
 		return;
 	}
 	lose(s, r->from_s, &s->bad_why);
+	s->gave_up = true;
 	r->active = false;
 }
 
@@ -382,6 +386,8 @@ take_first(struct sync *s, const struct page *page, const struct rows *rows, boo
 		return false;
 	if (more && rows->oldest_s >= from_s)
 		from_s = rows->oldest_s + 1;
+	if (r->narrowed && s->gave_up)
+		s->rejoin = true;
 	if (keep(s, page, from_s, r->to_s, max_s) != 0 || claim(s, from_s, r->to_s, as_of_s) != 0)
 		return true;
 	if (from_s == r->from_s)
@@ -416,7 +422,7 @@ take_pass(struct sync *s, const struct page *page, const struct rows *rows, bool
 	    claim(s, from_s, complete ? r->to_s : second_s, r->pass_as_of_s) != 0)
 		return;
 	if (!complete) {
-		if (from_s == r->from_s || sync_push_gap(s, r->from_s, from_s) == 0)
+		if (from_s == r->from_s || sync_push_gap(s, r->from_s, from_s, false) == 0)
 			read_again(s);
 	} else if (from_s == r->from_s)
 		r->active = false;

@@ -12,6 +12,7 @@
 #define COMMIT_BYTES (4u << 20)
 #define COMMIT_MS 5000
 #define COMMIT_CLAIMS 256
+#define PAGE_TRIES 3               /* of a question whose answer cannot be used */
 #define CLOCK_DIFFERENCE_S 300     /* a larger one is reported */
 #define FRESH_S S_PER_DAY          /* of a first run: what is younger is not backfill */
 
@@ -59,13 +60,13 @@ sync_fail(struct sync *s, const struct err *why)
 }
 
 int
-sync_push_gap(struct sync *s, int64_t from_s, int64_t to_s)
+sync_push_gap(struct sync *s, int64_t from_s, int64_t to_s, bool narrowed)
 {
 	struct err e;
 
 	if (s->n_gaps == s->gaps_size) {
 		size_t size = s->gaps_size == 0 ? 8 : s->gaps_size * 2;
-		struct gap *gaps = realloc(s->gaps, size * sizeof(*gaps));
+		struct waiting *gaps = realloc(s->gaps, size * sizeof(*gaps));
 
 		if (gaps == NULL) {
 			err_clear(&e);
@@ -76,8 +77,28 @@ sync_push_gap(struct sync *s, int64_t from_s, int64_t to_s)
 		s->gaps = gaps;
 		s->gaps_size = size;
 	}
-	s->gaps[s->n_gaps++] = (struct gap){ .from_s = from_s, .to_s = to_s };
+	s->gaps[s->n_gaps++] = (struct waiting){ from_s, to_s, narrowed };
 	return 0;
+}
+
+/* Begins with the newest gap. What was cut up to find a bad second is one range again once it is found: while
+ * it is looked for, the pieces are what makes the search short. */
+static void
+next_gap(struct sync *s)
+{
+	const struct waiting *gap = &s->gaps[--s->n_gaps];
+	int64_t from_s = gap->from_s, to_s = gap->to_s;
+	bool narrowed = gap->narrowed;
+
+	while (s->rejoin && narrowed && s->n_gaps > 0 && s->gaps[s->n_gaps - 1].narrowed &&
+	       s->gaps[s->n_gaps - 1].to_s == from_s) {
+		from_s = s->gaps[--s->n_gaps].from_s;
+		narrowed = s->gaps[s->n_gaps].narrowed;
+	}
+	reading_begin(s, from_s, to_s);
+	s->reading.narrowed = narrowed && !s->rejoin;
+	if (s->rejoin)
+		s->gave_up = s->rejoin = false;
 }
 
 /* The first second of an organization without a start time: our clock's, or, where it had a start time
@@ -98,6 +119,9 @@ static void
 plan(struct sync *s, int64_t now_wall_s)
 {
 	const struct ledger *l = s->store.ledger(s->store.ctx);
+	struct gap *gaps = NULL;
+	size_t n = 0;
+	int failed;
 	struct err e;
 
 	s->planned = true;
@@ -107,14 +131,17 @@ plan(struct sync *s, int64_t now_wall_s)
 		s->since_s = first_since_s(s);
 		return;
 	}
-	if (sync_plan(&s->options, l, now_wall_s, &s->gaps, &s->n_gaps, &s->result.wanted_from_s,
-	              &s->result.wanted_to_s) != 0) {
+	failed = sync_plan(&s->options, l, now_wall_s, &gaps, &n, &s->result.wanted_from_s,
+	                   &s->result.wanted_to_s);
+	for (size_t i = 0; i < n && !failed; i++)
+		failed = sync_push_gap(s, gaps[i].from_s, gaps[i].to_s, false);
+	free(gaps);
+	if (failed) {
 		err_clear(&e);
 		err_set(&e, ERR_NOMEM, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR, "out of memory");
 		sync_fail(s, &e);
 		return;
 	}
-	s->gaps_size = s->n_gaps;
 	s->newest_gap_from_s = s->n_gaps > 0 ? s->gaps[s->n_gaps - 1].from_s : INT64_MIN;
 	if (s->options.start == SYNC_START_SINCE && l->n_covered == 0 && s->n_gaps == 0) {
 		s->phase = PHASE_PROBE;
@@ -156,10 +183,8 @@ sync_next(struct sync *s, int64_t now_wall_s, int64_t now_mono_ms, struct atlas_
 		s->phase = PHASE_FINISH;
 		return SYNC_STORE;
 	}
-	if (!s->reading.active) {
-		s->n_gaps--;
-		reading_begin(s, s->gaps[s->n_gaps].from_s, s->gaps[s->n_gaps].to_s);
-	}
+	if (!s->reading.active)
+		next_gap(s);
 	reading_question(s, ret_question);
 	return SYNC_ASK;
 }
@@ -251,6 +276,14 @@ sync_take_bad_page(struct sync *s, const struct err *why)
 		s->phase = PHASE_FINISH; /* it was only asked for its Date */
 	else if (s->phase == PHASE_READ)
 		reading_take_bad_page(s, why);
+}
+
+unsigned
+sync_page_tries(const struct sync *s)
+{
+	const struct reading *r = &s->reading;
+
+	return r->active && r->narrowed && r->to_s - r->from_s > 1 ? 1 : PAGE_TRIES;
 }
 
 void

@@ -71,6 +71,10 @@ void sync_take_page(struct sync *s, const struct page *page, int64_t date_s, int
  * narrowed; a single second that stays unreadable is given up and reported. */
 void sync_take_bad_page(struct sync *s, const struct err *why);
 
+/* How often the current question is worth asking while its answers cannot be used: once where a bad answer is
+ * being narrowed down, more often where nothing is known yet, or where a second would be given up. */
+unsigned sync_page_tries(const struct sync *s);
+
 /* Reading ends here (a failure, the deadline, a signal): what was read is committed, the rest stays
  * missing. why NULL: stopped without being a failure of this organization. */
 void sync_stop(struct sync *s, const struct err *why);

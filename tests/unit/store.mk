@@ -1,10 +1,19 @@
 # Unit tests of lib/store.
 STORE_TEST_LIBS = lib/store/libstore.a lib/base/libbase.a $(CHECK_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS) \
 	$(ZLIB_LIBS) $(ZSTD_LIBS)
+STORE_TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS) $(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
+STORE_SUPPORT = tests/unit/store_support.c tests/unit/store_support.h
 if HAVE_CHECK
-STORE_TESTS = tests/unit/test_ledger
+STORE_TESTS = tests/unit/test_ledger tests/unit/test_store tests/unit/test_store_crash
 check_PROGRAMS += $(STORE_TESTS)
 TESTS += $(STORE_TESTS)
 tests_unit_test_ledger_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_ledger_LDADD = $(STORE_TEST_LIBS)
+tests_unit_test_store_SOURCES = tests/unit/test_store.c $(STORE_SUPPORT)
+tests_unit_test_store_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_LDADD = $(STORE_TEST_LIBS)
+tests_unit_test_store_crash_SOURCES = tests/unit/test_store_crash.c $(STORE_SUPPORT)
+tests_unit_test_store_crash_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_store_crash_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+tests_unit_test_store_crash_LDADD = $(STORE_TEST_LIBS)
 endif

@@ -382,6 +382,36 @@ START_TEST(test_main_file)
 }
 END_TEST
 
+/* Bytes that a text in a C string cannot hold. */
+START_TEST(test_raw_bytes)
+{
+	static const struct { const char *text; size_t len; const char *finding; } files[] = {
+		{ "version: 1\n\0", 12, "c.yaml:2:1: error: control character U+0000\n" },
+		{ "a\0b: 1\n", 7, "c.yaml:1:2: error: control character U+0000\n" },
+		{ "\xff\xfe" "v\0", 4, "c.yaml:1:1: error: byte 0xff here is no UTF-8\n" },
+		{ "\xfe\xff" "\0v", 4, "c.yaml:1:1: error: byte 0xfe here is no UTF-8\n" },
+		{ "a\r\nb\rc\xc3", 7, "c.yaml:3:2: error: byte 0xc3 here is no UTF-8\n" },
+		{ "\xc0\x80", 2, "c.yaml:1:1: error: byte 0xc0 here is no UTF-8\n" },
+		{ "\xed\xa0\x80", 3, "c.yaml:1:1: error: byte 0xed here is no UTF-8\n" },
+		{ "\xe0\x80\x80", 3, "c.yaml:1:1: error: byte 0xe0 here is no UTF-8\n" },
+		{ "\xf4\x90\x80\x80", 4, "c.yaml:1:1: error: byte 0xf4 here is no UTF-8\n" },
+		{ "#\xef\xbf\xbe", 4, "c.yaml:1:2: error: control character U+FFFE\n" },
+		{ "#\xc3\xa9\xf0\x9f\x99\x82\x1b[31m", 12, "c.yaml:1:4: error: control character U+001B\n" },
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		struct conf_findings f;
+		char *text;
+
+		ck_assert_ptr_null(conf_load(dir_write("c.yaml", files[i].text, files[i].len, 0600), NOW_S, &f));
+		text = findings_text(&f);
+		ck_assert_str_eq(text, files[i].finding);
+		free(text);
+		conf_findings_free(&f);
+	}
+}
+END_TEST
+
 /* `orgsync -c <(…)`: a pipe is read to its end. */
 START_TEST(test_pipe)
 {
@@ -607,6 +637,7 @@ main(void)
 	tcase_add_test(tc, test_include);
 	tcase_add_test(tc, test_include_mistakes);
 	tcase_add_test(tc, test_main_file);
+	tcase_add_test(tc, test_raw_bytes);
 	tcase_add_test(tc, test_pipe);
 	tcase_add_test(tc, test_plain_secret_modes);
 	tcase_add_test(tc, test_limits);

@@ -610,6 +610,8 @@ read_page(void)
 	ck_assert_ptr_nonnull(text);
 	ck_assert_uint_gt(fread(text, 1, 99999, file), 1000);
 	fclose(file);
+	for (char *p = text; (p = strstr(p, "\\-")) != NULL; p++)  /* troff's minus */
+		memmove(p, p + 1, strlen(p));
 	return text;
 }
 

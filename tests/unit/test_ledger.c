@@ -21,7 +21,13 @@ static const struct question questions[] = {
 #define N_QUESTIONS (sizeof(questions) / sizeof(questions[0]))
 
 /* As ck_assert_msg(), without its system call for each success. */
-#define HOLDS(what, ...) do { if (!(what)) ck_abort_msg(#what ": " __VA_ARGS__); } while (0)
+#define HOLDS(what, ...) do { \
+	if (!(what)) { \
+		char holds_text_[500]; \
+		snprintf(holds_text_, sizeof(holds_text_), __VA_ARGS__); \
+		ck_abort_msg("%s: %s", #what, holds_text_); \
+	} \
+} while (0)
 
 static uint64_t
 seed_of_test(void)

@@ -330,6 +330,31 @@ START_TEST(a_bad_page_is_narrowed_to_one_second)
 }
 END_TEST
 
+START_TEST(a_bad_second_in_two_years_is_found_in_few_questions)
+{
+	const int64_t bad_s = NOW_S - 20000000;
+	int questions = 0;
+	struct err why;
+
+	err_clear(&why);
+	err_set(&why, ERR_PAGE, ERR_SCOPE_PAGE, ERR_RETRY_NOW, "not JSON");
+	begin(SYNC_START_AT, NOW_S - 63072000, 10);
+	while (asks()) {
+		bool bad = question.min_s <= bad_s && question.max_s > bad_s;
+
+		/* As tenant.c asks: a bad answer as often as it is worth it. */
+		questions += bad ? (int)sync_page_tries(sync_under_test) : 1;
+		if (bad)
+			sync_take_bad_page(sync_under_test, &why);
+		else
+			ANSWER(false, 0);
+	}
+	ck_assert_int_le(questions, 80); /* 26 halvings, each with its sound other half, and the last seconds */
+	ck_assert_uint_eq(sync_result(sync_under_test)->lost_seconds, 2);
+	ck_assert_uint_eq(memory.ledger.n_covered, 2);
+}
+END_TEST
+
 START_TEST(nothing_is_covered_that_has_not_settled_on_either_clock)
 {
 	begin(SYNC_START_AT, NOW_S - 100, 10);
@@ -485,6 +510,7 @@ main(void)
 	tcase_add_test(tc, a_silent_cap_is_taken_over_for_page_numbers);
 	tcase_add_test(tc, a_page_in_no_order_is_halved);
 	tcase_add_test(tc, a_bad_page_is_narrowed_to_one_second);
+	tcase_add_test(tc, a_bad_second_in_two_years_is_found_in_few_questions);
 	tcase_add_test(tc, nothing_is_covered_that_has_not_settled_on_either_clock);
 	tcase_add_test(tc, a_page_after_the_end_was_moved_is_not_used);
 	tcase_add_test(tc, a_first_run_without_a_start_asks_once_and_fetches_nothing);
