@@ -317,6 +317,9 @@ close_archive(struct tenant *t)
 	r->tokens_minted = atlas_client_counts(t->client)->tokens_minted;
 	if (t->first_sent_ms >= 0)
 		r->elapsed_ms = now_ms(t) - t->first_sent_ms;
+	if (r->err.code == ERR_IO)
+		err_hint(&r->err, "check the output directory: whose it is, what it may be written by, and the disk "
+		                  "itself; the next run goes on from what is kept");
 	r->outcome = outcome_of(t);
 	sync_free(t->sync);
 	t->sync = NULL;

@@ -117,6 +117,8 @@ err_set_errno(struct err *e, int errno_value, const char *format, ...)
 	va_end(args);
 	len = strlen(e->text);
 	snprintf(e->text + len, sizeof(e->text) - len, ": %s", reason);
+	if (errno_value == ENOSPC || errno_value == EDQUOT)
+		err_hint(e, "make room there; what was read before is kept, and the next run goes on from it");
 	return -1;
 }
 

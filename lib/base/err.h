@@ -79,7 +79,7 @@ int err_set(struct err *e, enum err_code code, enum err_scope scope, enum err_re
             const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* As err_set() with scope organization, retry operator and ": strerror(errno_value)" at the end;
- * the code is ERR_NOMEM for ENOMEM, ERR_IO otherwise. */
+ * the code is ERR_NOMEM for ENOMEM, ERR_IO otherwise. Where a disk is full the hint says so too. */
 int err_set_errno(struct err *e, int errno_value, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -9,5 +9,6 @@ FUNC_TESTS += tests/func/test_install.py
 FUNC_TESTS += tests/func/test_sandbox.py
 FUNC_TESTS += tests/func/test_sync_exact.py
 FUNC_TESTS += tests/func/test_sync_refused.py
+FUNC_TESTS += tests/func/test_sync_signals.py
 TESTS += $(FUNC_TESTS)
 EXTRA_DIST += $(FUNC_TESTS) tests/support/harness.py

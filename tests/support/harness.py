@@ -86,10 +86,11 @@ def finish(process, timeout_s=TIMEOUT_S):
     return done
 
 
-def start(argv, cwd=None, env=None, stdout=subprocess.PIPE):
-    """Starts a program without input, at the head of a process group of its own."""
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, cwd=cwd,
-                               env=environment() if env is None else env, start_new_session=True)
+def start(argv, env=None, stdout=subprocess.PIPE, **options):
+    """Starts a program without input, at the head of a process group of its own; further options are
+    subprocess.Popen's."""
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
+                               env=environment() if env is None else env, start_new_session=True, **options)
     process.begun = time.monotonic()
     return process
 
@@ -97,6 +98,17 @@ def start(argv, cwd=None, env=None, stdout=subprocess.PIPE):
 def run(argv, timeout_s=TIMEOUT_S, **options):
     """Runs a program to its end. The Done."""
     return finish(start(argv, **options), timeout_s)
+
+
+def wait_until(condition, what, timeout_s=TIMEOUT_S):
+    """Asks again and again until the condition holds. What it gave."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.005)
+    raise Broken("it did not come to this: " + what)
 
 
 def orgsync(*arguments, **options):
