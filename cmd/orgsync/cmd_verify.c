@@ -178,7 +178,7 @@ cmd_verify(const struct cli *cli)
 	struct verify v = { .s = &s, .screen = screen_of(stdout) };
 	struct exit_facts facts = { 0 };
 	struct err e;
-	int code = session_open(cli, &s), dirfd = -1;
+	int code = session_open(cli, SESSION_OFFLINE, &s), dirfd = -1;
 
 	if (code != 0)
 		return code;
