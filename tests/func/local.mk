@@ -11,5 +11,6 @@ FUNC_TESTS += tests/func/test_sync_exact.py
 FUNC_TESTS += tests/func/test_sync_faults.py
 FUNC_TESTS += tests/func/test_sync_refused.py
 FUNC_TESTS += tests/func/test_sync_signals.py
+FUNC_TESTS += tests/func/test_verify.py
 TESTS += $(FUNC_TESTS)
 EXTRA_DIST += $(FUNC_TESTS) tests/support/harness.py
