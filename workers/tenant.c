@@ -403,6 +403,8 @@ tenant_request(struct tenant *t, struct http_request *ret_request, struct http_s
 	else
 		bucket_charge(&t->atlas, 1, now_ms(t));
 	bucket_charge(&t->own, 1, now_ms(t));
+	/* A server that breaks connections is not to be asked over every one that is kept. */
+	t->request.fresh = t->failures > 0;
 	*ret_request = t->request;
 	*ret_session = t->session;
 	return 0;

@@ -212,6 +212,7 @@ set_request(CURL *easy, struct http_session *s, const struct http_request *reque
 			return CURLE_OUT_OF_MEMORY;
 	}
 	SET(CURLOPT_URL, request->url);
+	SET(CURLOPT_FRESH_CONNECT, request->fresh ? 1L : 0L);
 	SET(CURLOPT_HTTPHEADER, s->headers);
 	if (request->form == NULL) {
 		SET(CURLOPT_HTTPGET, 1L);
