@@ -80,7 +80,7 @@ places_move_on(struct run *r, struct slot *slot)
 	enum tenant_want want;
 
 	if (stopping != 0)
-		tenant_stop(slot->tenant, stopping == STOP_DEADLINE);
+		tenant_stop(slot->tenant, stopping == STOP_DEADLINE, stopping == STOP_OUTAGE ? &r->outage_why : NULL);
 	want = tenant_next(slot->tenant, &ready_ms, &lane);
 	if (want == TENANT_ENDED) {
 		retire(r, slot);
@@ -126,7 +126,10 @@ begin(struct run *r, struct slot *slot)
 	if (slot->tenant != NULL)
 		return true;
 	if (stopping != 0) {
-		result->outcome = stopping == STOP_DEADLINE ? RUN_DEADLINE : RUN_STOPPED;
+		result->outcome = stopping == STOP_DEADLINE ? RUN_DEADLINE
+		                : stopping == STOP_OUTAGE ? RUN_FAILED : RUN_STOPPED;
+		if (stopping == STOP_OUTAGE)
+			result->err = r->outage_why;
 		retire(r, slot);
 		return false;
 	}

@@ -14,6 +14,7 @@
 
 #include "workers/bucket.h"
 #include "workers/lock.h"
+#include "workers/outage.h"
 #include "workers/queue.h"
 #include "workers/run.h"
 #include "workers/tenant.h"
@@ -48,7 +49,8 @@ struct run {
 	size_t n_workers, n_started, in_flight_max, per_worker_max, active_max, buffer_bytes;
 	pthread_t disks[DISK_THREADS];
 	size_t n_disks;
-	atomic_int stopping;       /* 0, STOP_SIGNAL or STOP_DEADLINE */
+	atomic_int stopping;       /* 0 or one of STOP_… */
+	struct err outage_why;     /* written before stopping becomes STOP_OUTAGE, read after */
 	int64_t deadline_at_ms;    /* monotonic; INT64_MAX: none */
 
 	struct lock lock;          /* guards all below, and the contents of queue and disk list */
@@ -56,6 +58,7 @@ struct run {
 	struct queue queue;
 	struct slot *disk_first, **disk_last;
 	struct bucket all;         /* the process's own limit */
+	struct outage outage;
 	size_t next_tenant;        /* order[next_tenant …] are not begun */
 	size_t active, ended, failed;
 	size_t in_flight, in_flight_backfill;
@@ -64,7 +67,7 @@ struct run {
 	struct lock finish_lock;   /* guards the calls of options.finished; taken alone */
 };
 
-enum { STOP_SIGNAL = 1, STOP_DEADLINE = 2 };
+enum { STOP_SIGNAL = 1, STOP_DEADLINE, STOP_OUTAGE };
 
 static inline int64_t
 run_now_ms(const struct run *r)

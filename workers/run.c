@@ -11,6 +11,7 @@
 #define FILES_PER_TENANT 8         /* open at most: directories, lock, one day file being merged */
 #define FILES_OF_THE_RUN 128
 #define ACTIVE_MAX 4096
+#define OUTAGE_PAUSE_MS 1000        /* before the first probe */
 #define BUFFERS_BYTES (512u << 20) /* events of all organizations that wait for a commit, at most about */
 #define BUFFER_MIN_BYTES (128u << 10)
 #define BUFFER_MAX_BYTES (4u << 20)
@@ -104,7 +105,9 @@ run_new(const struct run_options *options, struct err *e)
 	r->order = calloc(n + 1, sizeof(*r->order));
 	r->workers = calloc(r->n_workers, sizeof(*r->workers));
 	if (r->results == NULL || r->slots == NULL || r->order == NULL || r->workers == NULL ||
-	    queue_reserve(&r->queue, n) != 0)
+	    queue_reserve(&r->queue, n) != 0 ||
+	    outage_init(&r->outage, n, options->backoff_ms > 0 ? options->backoff_ms : OUTAGE_PAUSE_MS,
+	                options->outage_wait_ms) != 0)
 		goto no_memory;
 	for (size_t i = 0; i < n; i++) {
 		r->results[i].org = options->orgs[i];
@@ -135,6 +138,7 @@ run_free(struct run *r)
 		page_free(&r->workers[i].page);
 	}
 	queue_free(&r->queue);
+	outage_free(&r->outage);
 	pthread_cond_destroy(&r->disk_work);
 	lock_free(&r->lock);
 	lock_free(&r->finish_lock);

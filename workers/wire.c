@@ -1,4 +1,7 @@
 /* wire.c: a worker: it has questions sent, takes the answers, and looks at the clock. */
+#include <string.h>
+
+#include "lib/base/log.h"
 #include "workers/private.h"
 
 #define DRAIN_MS 5000              /* for answers on the way after run_stop() */
@@ -34,6 +37,7 @@ landed_locked(struct worker *w, struct slot *slot)
 	w->in_flight--;
 	r->in_flight--;
 	r->in_flight_backfill -= slot->lane == LANE_BACKFILL;
+	outage_dropped(&r->outage, slot->index);
 }
 
 /* The next organization whose turn it is, counted as in flight; NULL with *ret_wake_ms where none is. */
@@ -41,13 +45,16 @@ static struct slot *
 take_ready(struct worker *w, int64_t *ret_wake_ms)
 {
 	struct run *r = w->run;
-	int64_t now = run_now_ms(r), open_ms;
+	int64_t now = run_now_ms(r), open_ms, held_ms;
 	struct slot *slot = NULL;
 	bool backfill_may;
 
 	lock_take(&r->lock);
 	w->asleep = false;
 	open_ms = bucket_ready_ms(&r->all, now);
+	held_ms = outage_next_ms(&r->outage);
+	if (open_ms < held_ms)
+		open_ms = held_ms;
 	*ret_wake_ms = now + IDLE_MS;
 	if (atomic_load(&r->stopping) != 0) {
 		slot = queue_pick_any(&r->queue);
@@ -68,6 +75,7 @@ take_ready(struct worker *w, int64_t *ret_wake_ms)
 		r->in_flight++;
 		r->in_flight_backfill += slot->lane == LANE_BACKFILL;
 		bucket_charge(&r->all, 1, now);
+		outage_asked(&r->outage, slot->index);
 	} else
 		w->asleep = true;
 	lock_give(&r->lock);
@@ -97,11 +105,71 @@ send_request(struct worker *w, struct slot *slot)
 	places_move_on(r, slot);
 }
 
+/* Where the API is, without the scheme. */
+static const char *
+host_of(const struct run *r)
+{
+	const char *rest = strstr(r->options.conf->base_url, "://");
+
+	return rest == NULL ? r->options.conf->base_url : rest + 3;
+}
+
+/* The server answers nobody, and nothing is to be hoped for: the run ends. why: NULL where nobody was left to
+ * ask. */
+static void
+give_up_locked(struct run *r, const struct err *why)
+{
+	enum err_code code = why != NULL ? why->code : ERR_NETWORK;
+	int none = 0;
+
+	lock_assert_held(&r->lock);
+	if (atomic_load(&r->stopping) != 0)
+		return;
+	err_clear(&r->outage_why);
+	err_set(&r->outage_why, code, ERR_SCOPE_RUN, ERR_RETRY_OPERATOR,
+	        "not tried, or no longer: %s answers none of the organizations%s%s", host_of(r),
+	        why != NULL ? ": " : "", why != NULL ? why->text : "");
+	err_hint(&r->outage_why, "%s", why != NULL && why->hint[0] != '\0' ? why->hint :
+	         "check base_url and the network; the next sync goes on from here");
+	log_error(NULL, "msg=\"the server answers nobody; the run ends\" server=%s organizations_waiting=%zu "
+	          "why=\"%s\"", host_of(r), r->options.n_orgs - r->ended, why != NULL ? why->text : "");
+	atomic_compare_exchange_strong(&r->stopping, &none, STOP_OUTAGE);
+}
+
+static void
+note_outcome_locked(struct run *r, const struct slot *slot, enum outage_sign sign, const struct err *why)
+{
+	bool probe = r->outage.state == OUTAGE_ON && r->outage.probing && r->outage.prober == slot->index;
+
+	lock_assert_held(&r->lock);
+	switch (outage_note(&r->outage, slot->index, sign, run_now_ms(r))) {
+	case OUTAGE_SAME:
+		if (!probe)
+			return;
+		break;
+	case OUTAGE_BEGINS:
+		log_warn(NULL, "msg=\"the server answers nobody; waiting for it\" server=%s "
+		         "organizations_waiting=%zu at_most_ms=%lld why=\"%s\"", host_of(r),
+		         r->options.n_orgs - r->ended, (long long)r->options.outage_wait_ms, why->text);
+		break;
+	case OUTAGE_ENDS:
+		log_warn(NULL, "msg=\"the server answers again\" server=%s", host_of(r));
+		break;
+	case OUTAGE_GIVEN_UP:
+		give_up_locked(r, why);
+		break;
+	}
+	/* When the next question may go has changed: every worker looks at it again. */
+	places_wake_all_locked(r);
+}
+
 static void
 take_answers(struct worker *w)
 {
 	struct run *r = w->run;
 	struct http_session *session;
+	struct tenant_server server;
+	enum outage_sign sign;
 	struct http_answer *answer;
 	struct slot *slot;
 	unsigned exchanges;
@@ -109,9 +177,13 @@ take_answers(struct worker *w)
 	while ((session = http_next(w->engine, &answer)) != NULL) {
 		slot = http_session_user(session);
 		wire_remove(w, slot);
-		exchanges = tenant_take(slot->tenant, answer, &w->page);
+		lock_take(&r->lock);
+		server = (struct tenant_server){ r->outage.state != OUTAGE_NONE, r->outage.number };
+		lock_give(&r->lock);
+		exchanges = tenant_take(slot->tenant, answer, &w->page, &server, &sign);
 		buf_free(answer->body);
 		lock_take(&r->lock);
+		note_outcome_locked(r, slot, sign, tenant_trouble(slot->tenant));
 		landed_locked(w, slot);
 		r->requests += exchanges;
 		r->pages++;
@@ -146,6 +218,12 @@ watch(struct worker *w, int64_t wake_ms)
 	int64_t now = run_now_ms(r), stop_at_ms;
 	int none = 0;
 
+	lock_take(&r->lock);
+	if (outage_tick(&r->outage, now) == OUTAGE_GIVEN_UP) {
+		give_up_locked(r, NULL);
+		places_wake_all_locked(r);
+	}
+	lock_give(&r->lock);
 	if (now >= r->deadline_at_ms && atomic_compare_exchange_strong(&r->stopping, &none, STOP_DEADLINE)) {
 		lock_take(&r->lock);
 		places_wake_all_locked(r);

@@ -16,6 +16,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
+#define TEST_WAIT_MS 10000             /* for a server that answers nobody */
 #define BODY_CAP_BYTES (64u << 20)     /* 500 events, at more than 100 KiB each */
 #define HEADER_CAP_BYTES (256u << 10)
 
@@ -104,6 +105,9 @@ begin(const struct session *s, struct watch *watch, enum run_task task, int outp
 		.deadline_ms = conf->deadline_s * 1000,
 		.attempts = conf->retries + 1,
 		.backoff_ms = conf->backoff_ms,
+		/* Somebody waits for the answer of `test`. */
+		.outage_wait_ms = task == RUN_TEST && conf->outage_wait_ms > TEST_WAIT_MS ? TEST_WAIT_MS
+		                                                                            : conf->outage_wait_ms,
 		.finished = finished,
 		.finished_ctx = watch,
 	};
