@@ -3,6 +3,7 @@ noinst_LIBRARIES += workers/libworkers.a
 workers_libworkers_a_SOURCES = \
 	workers/bucket.c workers/bucket.h \
 	workers/lock.c workers/lock.h \
+	workers/memory.c workers/memory.h \
 	workers/outage.c workers/outage.h \
 	workers/places.c workers/private.h \
 	workers/queue.c workers/queue.h \

@@ -10,8 +10,8 @@ places_wake_all_locked(struct run *r)
 	pthread_cond_broadcast(&r->disk_work);
 }
 
-static void
-wake_one_locked(struct run *r)
+void
+places_wake_one_locked(struct run *r)
 {
 	lock_assert_held(&r->lock);
 	for (size_t i = 0; i < r->n_workers; i++) {
@@ -47,6 +47,22 @@ places_admit_locked(struct run *r)
 	}
 }
 
+void
+places_settle_locked(struct run *r, struct slot *slot, size_t kept)
+{
+	struct slot *first;
+
+	lock_assert_held(&r->lock);
+	memory_settled(&r->memory, &slot->share, kept);
+	/* In the order of arrival: one that needs much is not passed over for ever. */
+	while ((first = r->large_first) != NULL && memory_take(&r->memory, &first->share, first->answer_cap)) {
+		r->large_first = first->next;
+		if (r->large_first == NULL)
+			r->large_last = &r->large_first;
+		queue_push(&r->queue, first, 0, first->lane, r->results[first->index].org->priority);
+	}
+}
+
 /* The organization has ended: its result is whole. */
 static void
 retire(struct run *r, struct slot *slot)
@@ -61,6 +77,8 @@ retire(struct run *r, struct slot *slot)
 		lock_give(&r->finish_lock);
 	}
 	lock_take(&r->lock);
+	places_settle_locked(r, slot, 0);
+	places_wake_one_locked(r);
 	r->active--;
 	r->ended++;
 	r->failed += result->outcome == RUN_FAILED;
@@ -78,20 +96,29 @@ places_move_on(struct run *r, struct slot *slot)
 	int64_t ready_ms = 0;
 	enum lane lane = LANE_FRESH;
 	enum tenant_want want;
+	bool flush;
 
 	if (stopping != 0)
 		tenant_stop(slot->tenant, stopping == STOP_DEADLINE, stopping == STOP_OUTAGE ? &r->outage_why : NULL);
+	lock_take(&r->lock);
+	flush = slot->share.large > 0 || memory_pressed(&r->memory);
+	lock_give(&r->lock);
+	if (flush)
+		tenant_flush(slot->tenant);
 	want = tenant_next(slot->tenant, &ready_ms, &lane);
 	if (want == TENANT_ENDED) {
 		retire(r, slot);
 		return;
 	}
 	lock_take(&r->lock);
-	if (want == TENANT_DISK)
+	if (want == TENANT_DISK) {
 		to_disk_locked(r, slot);
-	else {
+	} else {
+		places_settle_locked(r, slot, tenant_kept_bytes(slot->tenant));
+		slot->answer_cap = tenant_answer_cap(slot->tenant);
+		slot->lane = lane;
 		queue_push(&r->queue, slot, ready_ms, lane, r->results[slot->index].org->priority);
-		wake_one_locked(r);
+		places_wake_one_locked(r);
 	}
 	lock_give(&r->lock);
 }
@@ -133,7 +160,7 @@ begin(struct run *r, struct slot *slot)
 		retire(r, slot);
 		return false;
 	}
-	slot->tenant = tenant_new(&r->options, result->org, r->options.seed + slot->index, r->buffer_bytes,
+	slot->tenant = tenant_new(&r->options, result->org, r->options.seed + slot->index, &r->memory,
 	                          result);
 	if (slot->tenant != NULL)
 		return true;

@@ -2,8 +2,8 @@
  *
  * Three kinds of threads: the one that called run_go() and waits, the workers (each drives one http engine
  * and as many requests as its share of in_flight), and the disk threads. An organization is always in
- * exactly one place: not begun (index next_tenant and up), in the ready queue, in the disk list, on the wire
- * of one worker, in the hands of one thread that moves it from one of these to the next, or ended. It changes
+ * exactly one place: not begun (index next_tenant and up), in the ready queue, in the list of those that wait
+ * for memory, in the disk list, on the wire of one worker, in the hands of one thread that moves it from one of these to the next, or ended. It changes
  * places under the run's lock; it is worked on outside of it. That is the whole of the locking: whoever took
  * an organization out of a place is the only one to touch it.
  */
@@ -14,6 +14,7 @@
 
 #include "workers/bucket.h"
 #include "workers/lock.h"
+#include "workers/memory.h"
 #include "workers/outage.h"
 #include "workers/queue.h"
 #include "workers/run.h"
@@ -23,10 +24,12 @@
 
 struct slot {
 	struct tenant *tenant;     /* NULL: not begun, or ended */
-	struct slot *next;         /* in the disk list */
+	struct slot *next;         /* in the disk list, or in that of the large answers */
 	struct slot *wire_next, *wire_before; /* on a worker's wire; that worker's own */
 	enum lane lane;            /* of the request on the wire */
 	size_t index;
+	size_t answer_cap;         /* of its next answer; set by whoever put it into the queue */
+	struct memory_share share; /* guarded by run->lock */
 };
 
 struct worker {
@@ -46,7 +49,7 @@ struct run {
 	struct slot *slots;
 	size_t *order;             /* slots in the order they begin: priority, then configuration */
 	struct worker *workers;
-	size_t n_workers, n_started, in_flight_max, per_worker_max, active_max, buffer_bytes;
+	size_t n_workers, n_started, in_flight_max, per_worker_max, active_max;
 	pthread_t disks[DISK_THREADS];
 	size_t n_disks;
 	atomic_int stopping;       /* 0 or one of STOP_… */
@@ -57,6 +60,8 @@ struct run {
 	pthread_cond_t disk_work;  /* the disk list is not empty, or all is over */
 	struct queue queue;
 	struct slot *disk_first, **disk_last;
+	struct slot *large_first, **large_last; /* wait for room for a large answer */
+	struct memory memory;
 	struct bucket all;         /* the process's own limit */
 	struct outage outage;
 	size_t next_tenant;        /* order[next_tenant …] are not begun */
@@ -77,8 +82,11 @@ run_now_ms(const struct run *r)
 
 /* places.c: who has which organization. */
 void places_wake_all_locked(struct run *r);
+void places_wake_one_locked(struct run *r);
 /* Begins organizations while there is room for them. */
 void places_admit_locked(struct run *r);
+/* Gives its large share of memory back, and the next that waits for one its turn. kept: bytes that it holds. */
+void places_settle_locked(struct run *r, struct slot *slot, size_t kept);
 /* Puts an organization that the calling thread has in its hands where it belongs next. */
 void places_move_on(struct run *r, struct slot *slot);
 /* The threads; arg: the run, and the worker. */

@@ -12,9 +12,6 @@
 #define FILES_OF_THE_RUN 128
 #define ACTIVE_MAX 4096
 #define OUTAGE_PAUSE_MS 1000        /* before the first probe */
-#define BUFFERS_BYTES (512u << 20) /* events of all organizations that wait for a commit, at most about */
-#define BUFFER_MIN_BYTES (128u << 10)
-#define BUFFER_MAX_BYTES (4u << 20)
 
 static int
 by_priority(const void *a, const void *b, void *ctx)
@@ -76,12 +73,10 @@ set_limits(struct run *r)
 	if (r->n_workers > r->in_flight_max)
 		r->n_workers = r->in_flight_max;
 	r->per_worker_max = (r->in_flight_max + r->n_workers - 1) / r->n_workers;
+	memory_plan(&r->memory, (size_t)conf->memory_bytes, (size_t)conf->organization_memory_bytes, n);
 	r->active_max = active_limit(r->in_flight_max);
-	r->buffer_bytes = BUFFERS_BYTES / (n < r->active_max ? n + 1 : r->active_max);
-	if (r->buffer_bytes < BUFFER_MIN_BYTES)
-		r->buffer_bytes = BUFFER_MIN_BYTES;
-	if (r->buffer_bytes > BUFFER_MAX_BYTES)
-		r->buffer_bytes = BUFFER_MAX_BYTES;
+	if (r->active_max > r->memory.active_max)
+		r->active_max = r->memory.active_max;
 	bucket_init_per_minute(&r->all, conf->requests_per_minute, run_now_ms(r));
 }
 
@@ -95,6 +90,7 @@ run_new(const struct run_options *options, struct err *e)
 		goto no_memory;
 	r->options = *options;
 	r->disk_last = &r->disk_first;
+	r->large_last = &r->large_first;
 	lock_init(&r->lock);
 	lock_init(&r->finish_lock);
 	pthread_cond_init(&r->disk_work, NULL);

@@ -13,6 +13,8 @@
 #define BACKOFF_MAX_MS 60000
 #define ATTEMPTS 6
 #define BACKOFF_MS 1000
+#define ANSWER_GROWTH 4          /* from one cap of an answer to the next */
+#define SMALL_ANSWERS 8          /* in a row, before large ones are no more expected */
 #define EVENTS_CAPACITY 500      /* documented; learned from there on: see bucket.h */
 #define EVENTS_REFILL 250
 #define TOKENS_PER_MINUTE 10
@@ -36,7 +38,10 @@ struct tenant {
 	struct sync *sync;
 	struct bucket atlas, own, token;
 	struct rng rng;
-	size_t buffer_bytes;
+	size_t commit_bytes, pending_bytes, answer_first, answer_most;
+	size_t answer_cap;       /* of the next answer: from answer_first to answer_most */
+	bool flushed;            /* since the last answer */
+	unsigned small_answers;  /* in a row, that answer_first had been enough for */
 	bool asked;              /* the client has a question that is not answered yet */
 	bool prepared;           /* request holds what to send next */
 	bool may_block;          /* inside tenant_disk() */
@@ -87,8 +92,8 @@ api_of(enum conf_api api)
 }
 
 struct tenant *
-tenant_new(const struct run_options *options, const struct conf_org *org, uint64_t seed, size_t buffer_bytes,
-           struct run_result *result)
+tenant_new(const struct run_options *options, const struct conf_org *org, uint64_t seed,
+           const struct memory *memory, struct run_result *result)
 {
 	struct tenant *t = calloc(1, sizeof(*t));
 	struct atlas_options client;
@@ -98,7 +103,10 @@ tenant_new(const struct run_options *options, const struct conf_org *org, uint64
 	t->options = options;
 	t->org = org;
 	t->result = result;
-	t->buffer_bytes = buffer_bytes;
+	t->commit_bytes = memory->commit;
+	t->pending_bytes = memory->pending;
+	t->answer_cap = t->answer_first = memory->answer_first;
+	t->answer_most = memory->answer_most;
 	t->first_sent_ms = -1;
 	t->state = options->task == RUN_SYNC ? STATE_OPEN : STATE_WORK;
 	rng_seed(&t->rng, seed);
@@ -173,6 +181,50 @@ tenant_stop(struct tenant *t, bool deadline, const struct err *why)
 		stop_reading(t, why);
 }
 
+/* ---- memory ---- */
+
+size_t
+tenant_kept_bytes(const struct tenant *t)
+{
+	return t->store == NULL ? 0 : store_kept_bytes(t->store);
+}
+
+size_t
+tenant_answer_cap(const struct tenant *t)
+{
+	return t->answer_cap;
+}
+
+void
+tenant_flush(struct tenant *t)
+{
+	if (t->state != STATE_WORK || t->sync == NULL || t->asked || t->flushed || tenant_kept_bytes(t) == 0)
+		return;
+	t->flushed = true; /* once an answer: a store that keeps something all the same must not be asked for ever */
+	sync_flush(t->sync);
+}
+
+/* An answer was larger than it might be. True where it may be larger: the same is asked again. */
+static bool
+allow_larger(struct tenant *t)
+{
+	t->small_answers = 0;
+	if (t->answer_cap >= t->answer_most)
+		return false;
+	t->answer_cap = t->answer_cap > t->answer_most / ANSWER_GROWTH ? t->answer_most
+	                                                                : t->answer_cap * ANSWER_GROWTH;
+	log_debug(t->org->name, "msg=\"a large answer; asking again with room for it\" bytes=%zu", t->answer_cap);
+	return true;
+}
+
+static void
+note_answer_size(struct tenant *t, size_t bytes)
+{
+	t->small_answers = bytes > t->answer_first ? 0 : t->small_answers + 1;
+	if (t->small_answers >= SMALL_ANSWERS)
+		t->answer_cap = t->answer_first;
+}
+
 /* ---- what comes next ---- */
 
 /* Decides, while nothing is asked, whether the disk or a question is next. */
@@ -245,7 +297,7 @@ sync_options_of(const struct tenant *t)
 		.name = org->name, .start = start, .start_s = org->start_s, .settle_s = org->settle_s,
 		.overlap_s = org->overlap_s,
 		.asked = { org->event_types, org->n_event_types, org->include_raw },
-		.commit_bytes = t->buffer_bytes,
+		.commit_bytes = t->commit_bytes,
 	};
 }
 
@@ -259,7 +311,9 @@ open_archive(struct tenant *t)
 	struct store_options options = {
 		.dirfd = t->options->output_dirfd, .name = t->org->name, .org_id = t->org->org_id,
 		.suffix = suffixes[t->options->conf->compression], .overlap_s = t->org->overlap_s,
-		.pending_cap_bytes = t->buffer_bytes * 4,
+		.pending_cap_bytes = t->pending_bytes,
+		/* Beside an answer's copies there may be all that did not have to be written yet. */
+		.memory_cap_bytes = 2 * (t->pending_bytes + t->commit_bytes + t->answer_most),
 	};
 	struct sync_options reading = sync_options_of(t);
 	struct sync_store store;
@@ -409,6 +463,7 @@ tenant_request(struct tenant *t, struct http_request *ret_request, struct http_s
 	bucket_charge(&t->own, 1, now_ms(t));
 	/* A server that breaks connections is not to be asked over every one that is kept. */
 	t->request.fresh = t->failures > 0;
+	t->request.body_cap_bytes = t->answer_cap;
 	*ret_request = t->request;
 	*ret_session = t->session;
 	return 0;
@@ -472,6 +527,8 @@ take_failure(struct tenant *t, const struct err *e)
 		take_refusal(t, e);
 		return;
 	}
+	if (e->code == ERR_TOO_BIG && e->scope == ERR_SCOPE_PAGE && allow_larger(t))
+		return;
 	if (e->scope == ERR_SCOPE_PAGE) {
 		tries = t->sync != NULL ? sync_page_tries(t->sync) : PAGE_TRIES;
 		/* Narrowing down is one piece of news, however many questions it takes. */
@@ -506,7 +563,7 @@ static void
 take_answer(struct tenant *t, struct http_answer *answer, struct page *page)
 {
 	t->failures = t->refusals = t->bad_pages = 0;
-	t->asked = false;
+	t->asked = t->flushed = false;
 	log_debug(t->org->name, "msg=\"page\" rows=%zu total=%lld next=%d ms=%lld",
 	          t->sync != NULL ? page->rows : 0, t->sync != NULL ? (long long)page->total_count : 0,
 	          t->sync != NULL && page->has_next, (long long)answer->elapsed_ms);
@@ -540,6 +597,7 @@ tenant_take(struct tenant *t, struct http_answer *answer, struct page *page, con
             enum outage_sign *ret_sign)
 {
 	unsigned exchanges = answer->exchanges > 0 ? answer->exchanges : 1;
+	size_t bytes = answer->body->len;
 	struct err *e = &t->trouble;
 	enum atlas_outcome outcome;
 
@@ -552,9 +610,11 @@ tenant_take(struct tenant *t, struct http_answer *answer, struct page *page, con
 	err_clear(e);
 	outcome = atlas_take(t->client, answer, page, e);
 	*ret_sign = sign_of(outcome, e);
-	if (outcome == ATLAS_ANSWERED)
+	if (outcome == ATLAS_ANSWERED) {
+		note_answer_size(t, bytes);
 		take_answer(t, answer, page);
-	else if (outcome == ATLAS_FAILED && !is_of_the_server(t, server, *ret_sign))
+	}
+	if (outcome == ATLAS_FAILED && !is_of_the_server(t, server, *ret_sign))
 		take_failure(t, e);
 	return exchanges;
 }

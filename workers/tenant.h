@@ -8,16 +8,17 @@
 #include "lib/atlas/client.h"
 #include "lib/base/rng.h"
 #include "workers/bucket.h"
+#include "workers/memory.h"
 #include "workers/outage.h"
 #include "workers/queue.h"
 #include "workers/run.h"
 
 struct tenant;
 
-/* options and result are borrowed and outlive the tenant; result is filled as the work goes on. buffer_bytes:
- * how much of one organization's events may wait in memory for a commit. NULL: no memory. */
+/* options and result are borrowed and outlive the tenant; result is filled as the work goes on. memory: the
+ * plan of the run, of which the sizes are read here. NULL: no memory. */
 struct tenant *tenant_new(const struct run_options *options, const struct conf_org *org, uint64_t seed,
-                          size_t buffer_bytes, struct run_result *result);
+                          const struct memory *memory, struct run_result *result);
 void tenant_free(struct tenant *t); /* gives the archive's lock back; NULL is fine */
 
 enum tenant_want {
@@ -26,6 +27,12 @@ enum tenant_want {
 	TENANT_ENDED   /* the result is whole */
 };
 enum tenant_want tenant_next(struct tenant *t, int64_t *ret_ready_ms, enum lane *ret_lane);
+
+/* How many bytes of memory its events hold, and how many its next answer may have. */
+size_t tenant_kept_bytes(const struct tenant *t);
+size_t tenant_answer_cap(const struct tenant *t);
+/* What it holds is to be written out before it asks anew; nothing where it holds nothing. */
+void tenant_flush(struct tenant *t);
 
 /* Nothing where the disk is not wanted. */
 void tenant_disk(struct tenant *t);

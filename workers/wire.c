@@ -34,10 +34,49 @@ landed_locked(struct worker *w, struct slot *slot)
 	struct run *r = w->run;
 
 	lock_assert_held(&r->lock);
+	memory_landed(&r->memory, &slot->share, tenant_kept_bytes(slot->tenant));
 	w->in_flight--;
 	r->in_flight--;
 	r->in_flight_backfill -= slot->lane == LANE_BACKFILL;
 	outage_dropped(&r->outage, slot->index);
+}
+
+/* The next organization whose turn it is and for whose answer there is memory. One that needs more of it than
+ * there is now waits in a list of its own. */
+static struct slot *
+pick_locked(struct worker *w, int64_t now, bool backfill_may)
+{
+	struct run *r = w->run;
+	struct slot *slot;
+
+	lock_assert_held(&r->lock);
+	while (memory_has_room(&r->memory) &&
+	       (slot = queue_pick(&r->queue, now, backfill_may, &w->lane)) != NULL) {
+		if ((r->large_first == NULL || slot->share.large > 0 ||
+		     slot->answer_cap <= r->memory.answer_first) &&
+		    memory_take(&r->memory, &slot->share, slot->answer_cap))
+			return slot;
+		slot->next = NULL;
+		*r->large_last = slot;
+		r->large_last = &slot->next;
+	}
+	return NULL;
+}
+
+/* Any organization that waits for anything: the run stops. */
+static struct slot *
+pick_any_locked(struct run *r)
+{
+	struct slot *slot = queue_pick_any(&r->queue);
+
+	lock_assert_held(&r->lock);
+	if (slot != NULL || r->large_first == NULL)
+		return slot;
+	slot = r->large_first;
+	r->large_first = slot->next;
+	if (r->large_first == NULL)
+		r->large_last = &r->large_first;
+	return slot;
 }
 
 /* The next organization whose turn it is, counted as in flight; NULL with *ret_wake_ms where none is. */
@@ -57,13 +96,14 @@ take_ready(struct worker *w, int64_t *ret_wake_ms)
 		open_ms = held_ms;
 	*ret_wake_ms = now + IDLE_MS;
 	if (atomic_load(&r->stopping) != 0) {
-		slot = queue_pick_any(&r->queue);
+		slot = pick_any_locked(r);
 	} else if (w->in_flight < r->per_worker_max && r->in_flight < r->in_flight_max) {
 		backfill_may = r->in_flight_backfill * 100 <
 		               (size_t)r->options.conf->backfill_share * (r->in_flight + 1);
 		if (open_ms <= now)
-			slot = queue_pick(&r->queue, now, backfill_may, &w->lane);
-		if (slot == NULL) {
+			slot = pick_locked(w, now, backfill_may);
+		/* Without room in memory a worker is woken when there is some. */
+		if (slot == NULL && memory_has_room(&r->memory)) {
 			*ret_wake_ms = queue_next_ms(&r->queue, now);
 			if (*ret_wake_ms < open_ms)
 				*ret_wake_ms = open_ms;
@@ -76,6 +116,9 @@ take_ready(struct worker *w, int64_t *ret_wake_ms)
 		r->in_flight_backfill += slot->lane == LANE_BACKFILL;
 		bucket_charge(&r->all, 1, now);
 		outage_asked(&r->outage, slot->index);
+		/* What became possible at once, by memory or an outage's end, may be more than one worker's. */
+		if (w->in_flight == r->per_worker_max && queue_next_ms(&r->queue, now) <= now)
+			places_wake_one_locked(r);
 	} else
 		w->asleep = true;
 	lock_give(&r->lock);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #include "lib/base/log.h"
 
 #define TEST_WAIT_MS 10000             /* for a server that answers nobody */
-#define BODY_CAP_BYTES (64u << 20)     /* 500 events, at more than 100 KiB each */
+#define MMAP_BYTES (256 << 10)         /* blocks from this size on go back to the system when they are freed */
 #define HEADER_CAP_BYTES (256u << 10)
 
 /* Secrets are in this process's memory: no core file, and no other process may read along. */
@@ -31,6 +32,15 @@ keep_memory_private(void)
 	/* The leak checker of a sanitized build has to look into the process. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
+}
+
+/* The C library keeps what is freed, and the more the larger the blocks were: then the process's size would say
+ * nothing of what it needs, and the configured cap little of its size. */
+static void
+give_memory_back(void)
+{
+	mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+	mallopt(M_TRIM_THRESHOLD, MMAP_BYTES);
 }
 
 static uint64_t
@@ -97,7 +107,7 @@ begin(const struct session *s, struct watch *watch, enum run_task task, int outp
 			.connect_timeout_ms = conf->connect_timeout_ms,
 			.silence_timeout_ms = conf->silence_timeout_ms,
 			.total_timeout_ms = conf->answer_timeout_ms,
-			.body_cap_bytes = BODY_CAP_BYTES,
+			.body_cap_bytes = (size_t)conf->organization_memory_bytes / 4,
 			.header_cap_bytes = HEADER_CAP_BYTES,
 			.max_connections = conf->in_flight,
 		},
@@ -138,6 +148,7 @@ runner_go(const struct session *s, const struct cli *cli, enum run_task task, in
 	err_clear(&ret->err);
 	ret->started_s = clock_wall_s(&clock_system);
 	keep_memory_private();
+	give_memory_back();
 	if (s->n_orgs > 0 && begin(s, &watch, task, output_dirfd, tokens_dirfd, ret) == 0) {
 		if (!cli->quiet)
 			progress_begin(progress_of, ret);

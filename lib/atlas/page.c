@@ -9,6 +9,7 @@
 #define EVENTS_FIRST 512  /* a full page */
 #define FAULTS_FIRST 16
 #define CHUNK_BYTES 16384 /* room for ids that were written with escapes */
+#define ROWS_MAX 10000    /* twenty times what is asked for; each takes memory beside the body */
 
 /* Chunks never move, so an id stays where it is while later ones are read. */
 struct chunk {
@@ -197,10 +198,13 @@ keep_fault(struct walk *w, const struct event_scan *scan)
 	return 0;
 }
 
-/* Files what event_scan() found. 0; -1: no memory. */
+/* Files what event_scan() found. 0; -1: w->e says why. */
 static int
 keep(struct walk *w, struct event_scan *scan, const char *room)
 {
+	if (w->page->rows == ROWS_MAX)
+		return err_set(w->e, ERR_TOO_BIG, ERR_SCOPE_PAGE, ERR_RETRY_NOW,
+		               "the answer holds more than %d events", ROWS_MAX);
 	w->page->rows++;
 	if (is_foreign(w, scan)) {
 		note_foreign(w->page, scan);

@@ -59,6 +59,9 @@ struct conf_org {
 	struct conf_pos pos;         /* of its name */
 };
 
+#define CONF_MEMORY_MIN (INT64_C(256) << 20)
+#define CONF_MEMORY_PARTS 4
+
 struct conf {
 	char *base_url;              /* no trailing '/' */
 	enum conf_api api;
@@ -76,6 +79,8 @@ struct conf {
 	int retries;                 /* 0 .. 100; default 5 */
 	int64_t backoff_ms;          /* the first pause; default 1,000 */
 	int64_t outage_wait_ms;      /* default 300,000 */
+	int64_t memory_bytes;        /* CONF_MEMORY_MIN or more */
+	int64_t organization_memory_bytes; /* at most a quarter of it */
 	int backfill_share;          /* per cent, 1 .. 100; default 50 */
 	struct conf_org *orgs;       /* in the order of the files, disabled ones too */
 	size_t n_orgs;

@@ -10,6 +10,8 @@
 #define ORG(field) offsetof(struct conf_org, field)
 #define DAY_S (24 * 60 * 60)
 #define MINUTE_MS (60 * 1000)
+#define MIB (INT64_C(1) << 20)
+#define GIB (INT64_C(1) << 30)
 
 static const char *const api_words[] = { "v2", "v1.0", "public-v1.0", NULL };
 static const char *const compression_words[] = { "none", "gzip", "zstd", NULL };
@@ -89,6 +91,13 @@ static const struct key limits_keys[] = {
 	{ .name = "outage_wait", .kind = KEY_SHORT, .offset = CONF(outage_wait_ms), .min = 100,
 	  .max = 24 * 60 * MINUTE_MS, .fallback = "5m",
 	  .help = "How long a server that answers none of the organizations is waited for." },
+	{ .name = "memory", .kind = KEY_SIZE, .offset = CONF(memory_bytes), .min = CONF_MEMORY_MIN,
+	  .max = 1024 * GIB, .fallback = "1GiB",
+	  .help = "Memory of the whole process." },
+	{ .name = "organization_memory", .kind = KEY_SIZE, .offset = CONF(organization_memory_bytes),
+	  .min = 16 * MIB, .max = 1024 * GIB,
+	  .help = "Memory of one organization, of which an answer may take a quarter; at most, and by default, "
+	          "a quarter of memory." },
 	{ .name = "backfill_share", .kind = KEY_INT, .offset = CONF(backfill_share), .min = 1,
 	  .max = 100, .fallback = "50",
 	  .help = "Per cent of the work that old gaps may take." },

@@ -339,6 +339,23 @@ read_section(struct load *l, const struct section *section, const struct node *n
 		section_read(&l->values, section, node, &l->whole->conf, seen);
 }
 
+/* One organization must leave the others room. */
+static void
+check_memory(struct load *l, const struct node *limits)
+{
+	struct conf *conf = &l->whole->conf;
+	int64_t most = conf->memory_bytes / CONF_MEMORY_PARTS;
+	const struct node *own = limits == NULL || limits->kind != NODE_MAP ? NULL
+	                                                 : node_get(limits, "organization_memory");
+	char wanted[24];
+
+	if (own != NULL && conf->organization_memory_bytes > most)
+		report_error(&l->report, own->at, "organization_memory may be at most a quarter of memory, which is %s",
+		             value_format_size(conf->memory_bytes, wanted));
+	if (conf->organization_memory_bytes == 0)
+		conf->organization_memory_bytes = most;
+}
+
 static void
 check_top_keys(struct load *l, const struct node *root)
 {
@@ -377,6 +394,7 @@ read_main(struct load *l, const struct node *root)
 	read_section(l, &section_atlas, node_get(root, "atlas"));
 	read_section(l, &section_output, node_get(root, "output"));
 	read_section(l, &section_limits, node_get(root, "limits"));
+	check_memory(l, node_get(root, "limits"));
 	if (org_defaults_read(&l->values, node_get(root, "defaults"), &l->defaults) != 0)
 		return;
 	orgs = node_get(root, "organizations");

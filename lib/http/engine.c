@@ -207,7 +207,8 @@ int
 http_start(struct http_engine *engine, struct http_session *s, const struct http_request *request,
            struct err *e)
 {
-	http_answer_begin(s, engine->options.body_cap_bytes);
+	http_answer_begin(s, request->body_cap_bytes > 0 ? request->body_cap_bytes
+	                                                  : engine->options.body_cap_bytes);
 	if (http_session_prepare(s, engine, request, e) != 0) {
 		http_session_drop_secrets(s);
 		return -1;

@@ -66,7 +66,7 @@ fail_limit(struct http_session *s, CURLcode rc)
 	case HTTP_BREAK_BODY_CAP:
 		err_set(e, ERR_TOO_BIG, ERR_SCOPE_PAGE, ERR_RETRY_NOW,
 		        "the answer from %s is larger than the %zu bytes it may have", s->origin,
-		        o->body_cap_bytes);
+		        s->body.cap_bytes);
 		return true;
 	case HTTP_BREAK_HEADER_CAP:
 		err_set(e, ERR_TOO_BIG, ERR_SCOPE_PAGE, ERR_RETRY_NOW,

@@ -58,6 +58,7 @@ struct http_request {
 	enum http_auth auth;
 	const char *user;          /* digest, basic */
 	const char *secret;        /* digest, basic: the password; bearer: the token */
+	size_t body_cap_bytes;     /* of the inflated body; 0: the engine's */
 	bool fresh;                /* over a new connection: where one that is kept dies under a request,
 	                            * libcurl tries the next that is kept, up to five times */
 };

@@ -113,6 +113,7 @@ take_options(struct store *s, const struct store_options *o, struct err *e)
 	s->overlap_s = o->overlap_s;
 	s->read_only = o->read_only;
 	s->cap_bytes = o->pending_cap_bytes == 0 ? STORE_PENDING_CAP_BYTES : o->pending_cap_bytes;
+	s->memory_cap_bytes = o->memory_cap_bytes == 0 ? 4 * s->cap_bytes : o->memory_cap_bytes;
 	s->next_staging = 1;
 	return 0;
 }
@@ -255,9 +256,9 @@ store_put(struct store *s, const struct event *events, size_t n, struct err *e)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		len += events[i].len;
-	if (p->bytes > 0 && (len > SIZE_MAX - p->bytes || (p->bytes + len) / 4 > s->cap_bytes)) {
+	if (p->bytes > 0 && (len > SIZE_MAX - p->bytes || p->bytes + len > s->memory_cap_bytes)) {
 		err_set(e, ERR_NOMEM, ERR_SCOPE_ORGANIZATION, ERR_RETRY_NEVER,
-		        "%s: more events in memory than may be (%zu bytes)", s->name, s->cap_bytes);
+		        "%s: more events in memory than may be (%zu bytes)", s->name, s->memory_cap_bytes);
 		return outcome(s, -1);
 	}
 	for (size_t i = 0; i < n; i++)
@@ -270,6 +271,12 @@ size_t
 store_uncommitted_bytes(const struct store *s)
 {
 	return s->pending.open == NULL ? 0 : s->pending.open->bytes;
+}
+
+size_t
+store_kept_bytes(const struct store *s)
+{
+	return s->pending.bytes;
 }
 
 /* Is every second of the day in the ledger's ranges? */

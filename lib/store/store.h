@@ -31,6 +31,7 @@ struct store_options {
 	enum ledger_suffix suffix;   /* for day files that are written from now on */
 	int64_t overlap_s;           /* see ledger_cover() */
 	size_t pending_cap_bytes;    /* events kept in memory; past it a commit merges partial days */
+	size_t memory_cap_bytes;     /* past it store_put() fails; 0: four times pending_cap_bytes */
 	bool read_only;              /* no lock, no repair, no directory made: status, plan, verify */
 };
 
@@ -65,6 +66,10 @@ int store_commit(struct store *s, const struct covered *ranges, size_t n, bool f
 
 /* Bytes of events put and not yet committed. */
 size_t store_uncommitted_bytes(const struct store *s);
+
+/* Bytes of memory that hold events: those put and not committed, and those that wait for the rest of their
+ * day. After a store_commit() that finishes it is 0. */
+size_t store_kept_bytes(const struct store *s);
 
 struct store_counts {
 	uint64_t events_new;      /* written for the first time */

@@ -26,6 +26,7 @@ struct store {
 	enum ledger_suffix suffix;
 	int64_t overlap_s;
 	size_t cap_bytes;
+	size_t memory_cap_bytes;
 	bool read_only;
 	bool broken;                 /* a step failed: nothing more is written */
 	bool quarantine_synced;      /* what stands in quarantine/ was made durable by this process */

@@ -28,6 +28,8 @@
 #define PASS_PAGES_MAX 100000    /* pages of one pass */
 #define EMPTY_PAGES_MAX 10       /* pages without rows that claim a next one, in a row */
 #define MARGINS 4
+#define LOST_MAX 25              /* seconds given up in a row, before the organization is */
+#define LOST_TOO_BIG_MAX 10      /* the same where their answers were too large: each cost a whole one */
 
 static void
 begin_pass(struct reading *r)
@@ -112,7 +114,9 @@ claim(struct sync *s, int64_t from_s, int64_t to_s, int64_t as_of_s)
 static void
 lose(struct sync *s, int64_t second_s, const struct err *why)
 {
+	unsigned most = why->code == ERR_TOO_BIG ? LOST_TOO_BIG_MAX : LOST_MAX;
 	char when[ISOTIME_LEN + 1];
+	struct err e = *why;
 
 	if (s->result.lost_seconds++ == 0) {
 		s->result.lost_first_s = second_s;
@@ -120,6 +124,12 @@ lose(struct sync *s, int64_t second_s, const struct err *why)
 	}
 	log_error(s->options.name, "msg=\"a second stays unread; the next run tries it again\" second=%s "
 	          "why=\"%s\"", isotime_format_s(second_s, when), why->text);
+	if (++s->lost_in_row < most)
+		return;
+	e.scope = ERR_SCOPE_ORGANIZATION;
+	err_hint(&e, "%u seconds in a row could not be read, so that the run goes no further back; older events "
+	         "wait until the server's answers can be used", s->lost_in_row);
+	sync_stop(s, &e);
 }
 
 /* Goes on with the newer half; the older one waits. narrowed: it is a bad answer that is looked for. */
@@ -235,6 +245,21 @@ keep(struct sync *s, const struct page *page, int64_t from_s, int64_t to_s, int6
 	return 0;
 }
 
+/* More rows in one second than ids can be kept of: the others go on. */
+static void
+give_up_crowded(struct sync *s)
+{
+	struct reading *r = &s->reading;
+	int64_t from_s = r->from_s, second_s = r->to_s - 1;
+	struct err why;
+
+	err_clear(&why);
+	err_set(&why, ERR_TOO_BIG, ERR_SCOPE_PAGE, ERR_RETRY_OPERATOR, "it holds more events than can be told apart");
+	r->active = false;
+	if (from_s == second_s || sync_push_gap(s, from_s, second_s, false) == 0)
+		lose(s, second_s, &why);
+}
+
 /* Counts the rows of the pass over the second before `to` (mixed: every row). An event that cannot be
  * filed takes a place too, and nobody knows in which second. */
 static int
@@ -248,7 +273,9 @@ count_rows(struct sync *s, const struct page *page)
 			failed = seen_add(&s->seen, page->events[i].id, page->events[i].id_len);
 	for (size_t i = 0; i < page->n_faults && !failed; i++)
 		failed = seen_add(&s->seen, page->faults[i].bytes, page->faults[i].len);
-	if (failed)
+	if (failed && seen_is_full(&s->seen))
+		give_up_crowded(s);
+	else if (failed)
 		out_of_memory(s);
 	return failed;
 }

@@ -81,7 +81,7 @@ seen_add(struct seen *s, const char *id, size_t id_len)
 	uint64_t hash = hash_id(id, id_len);
 	struct seen_slot *slot;
 
-	if (s->used * 2 >= s->size && grow(s) != 0)
+	if (seen_is_full(s) || (s->used * 2 >= s->size && grow(s) != 0))
 		return -1;
 	slot = find(s->slots, s->size, hash);
 	if (slot->pass == 0)

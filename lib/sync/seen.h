@@ -7,6 +7,7 @@
 #ifndef ORGSYNC_SYNC_SEEN_H
 #define ORGSYNC_SYNC_SEEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,8 +28,14 @@ void seen_free(struct seen *s);
 void seen_reset(struct seen *s);
 /* Begins the next pass over the same rows. */
 void seen_next_pass(struct seen *s);
-/* Notes one row. 0, or -1 (memory). */
+/* Notes one row. 0, or -1 (memory, or full). */
 int seen_add(struct seen *s, const char *id, size_t id_len) __attribute__((warn_unused_result));
+/* No more different ids are taken: about half a million, in 16 MiB. */
+#define SEEN_SLOTS_MAX ((size_t)1 << 20)
+static inline bool seen_is_full(const struct seen *s)
+{
+	return s->size >= SEEN_SLOTS_MAX && s->used * 2 >= s->size;
+}
 /* Different ids over all passes. */
 static inline uint64_t seen_union(const struct seen *s) { return s->used; }
 

@@ -175,7 +175,7 @@ sync_next(struct sync *s, int64_t now_wall_s, int64_t now_mono_ms, struct atlas_
 	case PHASE_READ:
 		break;
 	}
-	if (commit_is_due(s, now_mono_ms)) {
+	if (s->flush || commit_is_due(s, now_mono_ms)) {
 		s->commit_due = true;
 		return SYNC_STORE;
 	}
@@ -261,6 +261,7 @@ sync_take_page(struct sync *s, const struct page *page, int64_t date_s, int64_t 
 	if (!s->dirty)
 		s->dirty_since_ms = now_mono_ms;
 	s->dirty = true;
+	s->lost_in_row = 0;
 	s->result.pages++;
 	s->result.rows += page->rows;
 	if (limit_s < s->result.wanted_to_s)
@@ -318,8 +319,15 @@ commit(struct sync *s, bool finishing, struct err *e)
 		return -1;
 	s->n_claims = 0;
 	s->dirty = false;
-	s->commit_due = false;
+	s->commit_due = s->flush = false;
 	return 0;
+}
+
+void
+sync_flush(struct sync *s)
+{
+	if (s->phase == PHASE_READ)
+		s->flush = true;
 }
 
 void
@@ -341,7 +349,7 @@ sync_store_step(struct sync *s)
 		s->phase = PHASE_FINISH;
 		break;
 	case PHASE_READ:
-		failed = commit(s, false, &e);
+		failed = commit(s, s->flush, &e);
 		break;
 	case PHASE_FINISH:
 		failed = commit(s, true, &e);

@@ -79,6 +79,9 @@ unsigned sync_page_tries(const struct sync *s);
  * missing. why NULL: stopped without being a failure of this organization. */
 void sync_stop(struct sync *s, const struct err *why);
 
+/* What is in memory is written out, all of it, before the next question. For between two questions. */
+void sync_flush(struct sync *s);
+
 /* Runs the step that SYNC_STORE announced. A failure ends the organization. */
 void sync_store_step(struct sync *s);
 

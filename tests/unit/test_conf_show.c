@@ -78,6 +78,8 @@ same(const struct conf *a, const struct conf *b)
 	ck_assert_int_eq(a->retries, b->retries);
 	ck_assert_int_eq(a->backoff_ms, b->backoff_ms);
 	ck_assert_int_eq(a->outage_wait_ms, b->outage_wait_ms);
+	ck_assert_int_eq(a->memory_bytes, b->memory_bytes);
+	ck_assert_int_eq(a->organization_memory_bytes, b->organization_memory_bytes);
 	ck_assert_uint_eq(a->n_orgs, b->n_orgs);
 	for (size_t i = 0; i < a->n_orgs; i++) {
 		const struct conf_org *x = &a->orgs[i], *y = &b->orgs[i];
@@ -119,7 +121,7 @@ START_TEST(test_round_trip)
 		"output: {directory: 'o \"u\\t', compression: gzip}\n"
 		"limits: {workers: 7, in_flight: 8, requests_per_minute: 9, deadline: 61s, backfill_share: 11,\n"
 		"  connect_timeout: 1500ms, silence_timeout: 150ms, answer_timeout: 61s, retries: 3, backoff: 20ms,\n"
-		"  outage_wait: 90s}\n"
+		"  outage_wait: 90s, memory: 3000MiB, organization_memory: 17000KiB}\n"
 		"organizations:\n"
 		"  - {name: '1', org_id: 32b6e34b3d91647abb20e7b1, client_id: '!\"#', client_secret: " CANARY ",\n"
 		"     public_key: '*x', private_key: {env: T_SECRET}, backfill_start_time: all, settle: 0,\n"
@@ -215,9 +217,9 @@ START_TEST(test_example_uncommented)
 		lines += commented;
 	}
 	*to = '\0';
-	ck_assert_uint_ge(lines, 20);
+	ck_assert_uint_ge(lines, 22);
 	findings = findings_of(plain, &conf);
-	ck_assert_str_eq(findings, "c.yaml:37:12: warning: include: orgs.d/*.yaml matches no file\n");
+	ck_assert_str_eq(findings, "c.yaml:39:12: warning: include: orgs.d/*.yaml matches no file\n");
 	ck_assert_ptr_nonnull(conf->proxy);
 	ck_assert_int_eq(conf->deadline_s, 18000);
 	ck_assert_int_eq(conf->orgs[0].start, CONF_START_AT);
@@ -460,6 +462,11 @@ static const struct { const char *section, *key, *value; enum verdict verdict; }
 	{ "limits", "retries", "0", BOTH }, { "limits", "retries", "101", NEITHER },
 	{ "limits", "backoff", "\"10ms\"", BOTH }, { "limits", "backoff", "\"10us\"", NEITHER },
 	{ "limits", "outage_wait", "\"1d\"", BOTH }, { "limits", "outage_wait", "true", NEITHER },
+	{ "limits", "memory", "\"256MiB\"", BOTH }, { "limits", "memory", "\"2GiB\"", BOTH },
+	{ "limits", "memory", "\"255MiB\"", SCHEMA_ONLY }, { "limits", "memory", "\"1024GB\"", NEITHER },
+	{ "limits", "memory", "1073741824", NEITHER }, { "limits", "organization_memory", "\"16384KiB\"", BOTH },
+	{ "limits", "organization_memory", "\"257MiB\"", SCHEMA_ONLY },
+	{ "limits", "organization_memory", "\"64 MiB\"", NEITHER },
 	{ "limits", "backfill_share", "100", BOTH }, { "limits", "backfill_share", "101", NEITHER },
 	{ "org", "name", "\"a.B-c_9\"", BOTH }, { "org", "name", "\"-a\"", NEITHER }, { "org", "name", "7", BOTH },
 	{ "org", "name", "\"\"", NEITHER }, { "org", "name", "true", NEITHER }, { "org", "name", "null", NEITHER },
