@@ -11,6 +11,7 @@ FUNC_TESTS += tests/func/test_secrets.py
 FUNC_TESTS += tests/func/test_sync_exact.py
 FUNC_TESTS += tests/func/test_sync_faults.py
 FUNC_TESTS += tests/func/test_sync_refused.py
+FUNC_TESTS += tests/func/test_sync_settings.py
 FUNC_TESTS += tests/func/test_sync_signals.py
 FUNC_TESTS += tests/func/test_verify.py
 TESTS += $(FUNC_TESTS)
