@@ -1,1 +1,2 @@
 # examples: what a newcomer runs and reads.
+EXTRA_DIST += examples/install-packages.sh examples/quickstart.sh

@@ -1,1 +1,9 @@
-# workers: its part of the makefile.
+# workers: many organizations at once.
+noinst_LIBRARIES += workers/libworkers.a
+workers_libworkers_a_SOURCES = \
+	workers/bucket.c workers/bucket.h \
+	workers/lock.c workers/lock.h \
+	workers/queue.c workers/queue.h \
+	workers/run.c workers/run.h \
+	workers/tenant.c workers/tenant.h
+EXTRA_DIST += workers/README.md

@@ -41,7 +41,10 @@ struct run_result {
 	uint64_t requests;          /* on the wire: questions, challenges, token requests, retries */
 	uint64_t retries;
 	uint64_t tokens_minted;
+	uint64_t faults;            /* events that cannot be filed, seen in this run (old and new ones) */
 	uint64_t lost_seconds;      /* seconds given up: unreadable or unstable; they stay uncovered */
+	int64_t lost_first_s;       /* the first of them to be given up */
+	struct err lost_why;        /* why */
 	int64_t wanted_to_s;        /* up to where the archive should be; 0 where nothing was wanted */
 	int64_t clock_difference_s; /* our clock minus the server's */
 	int64_t elapsed_ms;         /* from first request to end */

@@ -85,10 +85,10 @@ const struct atlas_limits *atlas_client_limits(const struct atlas_client *c);
 struct atlas_counts { unsigned tokens_minted, questions, malformed; };
 const struct atlas_counts *atlas_client_counts(const struct atlas_client *c);
 
-/* Classifies an answer that is no 200, by status first and errorCode second. Fills e; for tests too. */
-void atlas_classify(const struct http_answer *answer, const char *name, bool token_request,
+/* Classifies an answer that is no 200, by status first and errorCode second. Fills e (which must hold no
+ * failure); for tests too. Of the server's own words only an errorCode and an address that read like such
+ * go into the text: a body may quote what it was sent. */
+void atlas_classify(const struct http_answer *answer, bool token_request,
                     struct atlas_limits *ret_limits, struct err *e);
-
-/* The words of Atlas's own errorCode are kept for the message; an HTML body is not quoted. */
 
 #endif

@@ -152,23 +152,16 @@ note_foreign(struct page *p, const struct event_scan *scan)
 	p->foreign_org_id[i] = '\0';
 }
 
-/* Takes the white space out of an event, in its place. */
+/* Takes the white space out of an event, in its place. An id that stands in it moves with it. */
 static void
-compact(struct walk *w, struct event *ev, const char *room)
+compact(struct walk *w, struct event_scan *scan, const char *room)
 {
+	struct event *ev = &scan->event;
 	char *start = w->body + (ev->bytes - w->body);
-	size_t before, rest;
 
-	if (ev->id == NULL || ev->id == room) {
-		ev->len = json_strip_space(start, ev->len, start);
-		return;
-	}
-	/* The id stands in the event and moves with it: strip up to its opening quote, then the rest. */
-	before = (size_t)(ev->id - 1 - ev->bytes);
-	rest = ev->len - before;
-	before = json_strip_space(start, before, start);
-	ev->len = before + json_strip_space(ev->id - 1, rest, start + before);
-	ev->id = start + before + 1;
+	ev->len = json_strip_space(start, ev->len, start);
+	if (ev->id != NULL && ev->id != room)
+		ev->id -= scan->id_space;
 }
 
 /* Appends one that can be filed. 0; -1: no memory. */
@@ -214,7 +207,7 @@ keep(struct walk *w, struct event_scan *scan, const char *room)
 		return 0;
 	}
 	if (scan->has_space)
-		compact(w, &scan->event, room);
+		compact(w, scan, room);
 	return scan->fault == EVENT_SOUND ? keep_event(w, &scan->event, room) : keep_fault(w, scan);
 }
 
@@ -392,7 +385,7 @@ scan_body(struct walk *w)
 int
 page_scan(struct page *p, char *bytes, size_t len, const char *org_id, struct err *e)
 {
-	struct walk w = { p, bytes, { bytes + len, false, false, false }, org_id, strlen(org_id), e };
+	struct walk w = { p, bytes, { .end = bytes + len }, org_id, strlen(org_id), e };
 
 	forget(p);
 	if (p->memory == NULL) {

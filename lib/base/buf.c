@@ -1,6 +1,7 @@
 #include "lib/base/buf.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,28 +33,37 @@ buf_reset(struct buf *b)
 	b->len = 0;
 }
 
-int
-buf_reserve(struct buf *b, size_t len)
+/* As buf_reserve(), with place for a NUL behind that the cap does not count where `extra` is 1. */
+static int
+reserve(struct buf *b, size_t len, size_t extra)
 {
 	size_t want, size;
 	char *data;
 
-	if (len > b->cap_bytes || b->len > b->cap_bytes - len)
-		return -1;
-	want = b->len + len;
+	if (len > b->cap_bytes || b->len > b->cap_bytes - len || b->len + len >= SIZE_MAX / 2)
+		return -1; /* half of SIZE_MAX: no object is larger, and the sums below stay sums */
+	want = b->len + len + extra;
 	if (want <= b->size)
 		return 0;
 	size = b->size < 64 ? 64 : b->size;
 	while (size < want)
 		size += size / 2;
-	if (size > b->cap_bytes)
+	if (size > b->cap_bytes && want <= b->cap_bytes)
 		size = b->cap_bytes;
+	else if (size > b->cap_bytes)
+		size = want;
 	data = realloc(b->data, size);
 	if (data == NULL)
 		return -1;
 	b->data = data;
 	b->size = size;
 	return 0;
+}
+
+int
+buf_reserve(struct buf *b, size_t len)
+{
+	return reserve(b, len, 0);
 }
 
 int
@@ -82,7 +92,7 @@ buf_printf(struct buf *b, const char *format, ...)
 	va_start(args, format);
 	len = vsnprintf(NULL, 0, format, args);
 	va_end(args);
-	if (len < 0 || buf_reserve(b, (size_t)len + 1) != 0)
+	if (len < 0 || reserve(b, (size_t)len, 1) != 0)
 		return -1;
 	va_start(args, format);
 	vsnprintf(b->data + b->len, (size_t)len + 1, format, args);
@@ -94,7 +104,7 @@ buf_printf(struct buf *b, const char *format, ...)
 char *
 buf_str(struct buf *b)
 {
-	if (buf_reserve(b, 1) != 0)
+	if (reserve(b, 0, 1) != 0)
 		return NULL;
 	b->data[b->len] = '\0';
 	return b->data;

@@ -11,7 +11,7 @@
 struct buf {
 	char *data;        /* NULL while nothing was ever appended; never NUL-terminated by itself */
 	size_t len;        /* bytes in use */
-	size_t size;       /* bytes allocated */
+	size_t size;       /* bytes allocated: at most cap_bytes + 1, for a NUL */
 	size_t cap_bytes;  /* len never exceeds this */
 };
 
@@ -19,7 +19,8 @@ struct buf {
 void buf_init(struct buf *b, size_t cap_bytes);
 /* Gives the memory back; b is as after buf_init() with the same cap. */
 void buf_free(struct buf *b);
-/* Overwrites every allocated byte (secrets), then as buf_free(). */
+/* Overwrites every allocated byte (secrets), then as buf_free(). Growing moves the bytes and leaves the
+ * old ones behind: reserve a secret's room before it is appended. */
 void buf_wipe(struct buf *b);
 /* Empties b and keeps its memory. */
 void buf_reset(struct buf *b);
@@ -30,7 +31,8 @@ int buf_append(struct buf *b, const void *bytes, size_t len) __attribute__((warn
 int buf_append_str(struct buf *b, const char *text) __attribute__((warn_unused_result));
 int buf_printf(struct buf *b, const char *format, ...)
 	__attribute__((format(printf, 2, 3), warn_unused_result));
-/* Writes a NUL after the last byte without counting it, and returns the text; NULL (cap, memory). */
+/* Writes a NUL after the last byte without counting it, even at the cap, and returns the text; NULL:
+ * no memory. The next append overwrites the NUL. */
 char *buf_str(struct buf *b);
 
 /* Overwrites len bytes at p in a way the compiler keeps. p may be NULL where len is 0. */

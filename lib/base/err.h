@@ -71,14 +71,15 @@ void err_clear(struct err *e);
 /* True where e says that something is wrong. */
 static inline bool err_is(const struct err *e) { return e->code != ERR_NONE; }
 
-/* Fills e. Where e already holds a failure nothing changes: the first failure's text wins.
- * e may be NULL (the caller does not want to know). Always returns -1, so that a function can end
- * with `return err_set(…)`. */
+/* Fills e. The text is made one line of UTF-8: '?' stands for control characters and for bytes that are
+ * none; what does not fit is cut off. Where e already holds a failure nothing changes: the first
+ * failure's text wins. e may be NULL (the caller does not want to know). Always returns -1, so that a
+ * function can end with `return err_set(…)`. */
 int err_set(struct err *e, enum err_code code, enum err_scope scope, enum err_retry retry,
             const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* As err_set() with scope organization, retry operator and ": strerror(errno_value)" at the end;
- * the code is ERR_NOMEM for ENOMEM, ERR_IO otherwise. */
+ * the code is ERR_NOMEM for ENOMEM, ERR_IO otherwise. Where a disk is full the hint says so too. */
 int err_set_errno(struct err *e, int errno_value, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -11,6 +11,7 @@
 struct field {
 	const char *text; /* of a string: between the quotes; of anything else: all of it; NULL: absent */
 	size_t len;
+	size_t space;     /* white space between tokens before it */
 	bool is_string;
 	bool escape;      /* text holds escapes */
 	bool ambiguous;   /* it stands twice, with different values */
@@ -75,9 +76,9 @@ field_of(const char *name, size_t len, bool escape)
 
 /* Notes the value [text, end) of a wanted member. */
 static void
-note_field(struct field *f, const char *text, const char *end, bool escape)
+note_field(struct field *f, const char *text, const char *end, bool escape, size_t space)
 {
-	struct field now = { text, (size_t)(end - text), *text == '"', escape, false };
+	struct field now = { text, (size_t)(end - text), space, *text == '"', escape, false };
 
 	if (now.is_string) {
 		now.text++;
@@ -202,6 +203,7 @@ scan_members(struct json_scan *s, const char *p, struct field *fields)
 {
 	const char *name, *name_end, *value;
 	bool closed = false;
+	size_t space;
 	int which;
 
 	p = json_space(s, p);
@@ -214,13 +216,14 @@ scan_members(struct json_scan *s, const char *p, struct field *fields)
 		if (p == NULL)
 			return NULL;
 		value = p;
+		space = s->space;
 		which = field_of(name, (size_t)(name_end - name), s->escape);
 		s->escape = false;
-		p = json_value(s, p, 1);
+		p = json_value_inline(s, p, 1);
 		if (p == NULL)
 			return NULL;
 		if (which != FIELDS)
-			note_field(&fields[which], value, p, s->escape);
+			note_field(&fields[which], value, p, s->escape, space);
 		p = json_separator(s, p, '}', &closed);
 		if (p == NULL)
 			return NULL;
@@ -233,7 +236,7 @@ event_scan(const char *p, const char *end, char scratch[static EVENT_SCRATCH_SIZ
            struct event_scan *ret)
 {
 	struct field fields[FIELDS] = { 0 };
-	struct json_scan s = { end, false, false, false };
+	struct json_scan s = { .end = end };
 	const char *after;
 	bool has_id, has_created;
 
@@ -243,7 +246,8 @@ event_scan(const char *p, const char *end, char scratch[static EVENT_SCRATCH_SIZ
 	if (after == NULL)
 		return NULL;
 	ret->event = (struct event){ p, (size_t)(after - p), NULL, 0, 0 };
-	ret->has_space = s.space;
+	ret->has_space = s.space > 0;
+	ret->id_space = fields[FIELD_ID].space;
 	has_id = read_id(&fields[FIELD_ID], scratch, &ret->event);
 	has_created = read_created(&fields[FIELD_CREATED], &ret->event.created_ns);
 	read_org_id(&fields[FIELD_ORG_ID], scratch + EVENT_ID_MAX, ret);
@@ -256,7 +260,8 @@ event_scan(const char *p, const char *end, char scratch[static EVENT_SCRATCH_SIZ
 		ret->fault = EVENT_NO_ID;
 	else if (!has_created)
 		ret->fault = EVENT_NO_CREATED;
-	else if (ret->event.created_ns < EVENT_CREATED_MIN_NS || ret->event.created_ns >= EVENT_CREATED_END_NS)
+	else if (ret->event.created_ns < EVENT_CREATED_MIN_NS ||
+	         ret->event.created_ns >= EVENT_CREATED_END_NS)
 		ret->fault = EVENT_ODD_DATE;
 	else
 		ret->fault = EVENT_SOUND;

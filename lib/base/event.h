@@ -49,6 +49,7 @@ struct event_scan {
 	                          * is no string */
 	size_t org_id_len;
 	bool has_space;          /* white space between tokens */
+	size_t id_space;         /* bytes of it before the id: how far the id moves when it is stripped */
 };
 
 /* Scans the JSON object that starts at p (*p is '{') and ends before end. Only the object's own
@@ -73,9 +74,9 @@ const char *json_skip_space(const char *p, const char *end);
 const char *json_skip_value(const char *p, const char *end, int depth, bool *ret_bad_utf8,
                             bool *ret_has_space);
 
-/* Copies the JSON text [bytes, bytes + len), or a part of one that begins and ends between tokens, to
- * out without the white space between tokens, and returns the number of bytes written (<= len). out may
- * be bytes itself or lie before it. The text must have been scanned before. */
+/* Copies the JSON text [bytes, bytes + len) to out without the white space between tokens, and returns
+ * the number of bytes that are left (<= len). out has room for len bytes, all of which may be written
+ * to; it may be bytes itself. The text must have been scanned before. */
 size_t json_strip_space(const char *bytes, size_t len, char *out);
 
 #endif

@@ -2,11 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define READ_BYTES 65536 /* the first read of a file */
 
 int (*file_step_hook)(const char *kind, int fd, const char *what);
 
@@ -46,6 +49,39 @@ check_dir(int fd, const char *what, struct err *e)
 	return 0;
 }
 
+/* Makes the entry of `name` (perhaps with directories before it) in its parent durable. */
+static int
+sync_parent(int dirfd, const char *name, const char *what, struct err *e)
+{
+	const char *slash = strrchr(name, '/');
+	size_t len = slash == NULL || slash == name ? 1 : (size_t)(slash - name);
+	char *parent = strndup(slash == NULL ? "." : name, len);
+	int fd, failed;
+
+	if (parent == NULL)
+		return err_set_errno(e, ENOMEM, "%s", what);
+	fd = openat(dirfd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(parent);
+	if (fd < 0)
+		return err_set_errno(e, errno, "%s: cannot open the directory it is in", what);
+	failed = file_sync(fd, what, e);
+	close(fd);
+	return failed;
+}
+
+/* mkdir(2) that lasts. A directory that is there already is no error. */
+static int
+make_dir(int dirfd, const char *name, const char *what, struct err *e)
+{
+	if (step("mkdir", dirfd, what) != 0)
+		return err_set_errno(e, errno, "%s: cannot make the directory", what);
+	if (mkdirat(dirfd, name, 0700) == 0)
+		return sync_parent(dirfd, name, what, e);
+	if (errno != EEXIST)
+		return err_set_errno(e, errno, "%s: cannot make the directory", what);
+	return 0;
+}
+
 int
 file_open_dir(int dirfd, const char *name, int make, const char *what, struct err *e)
 {
@@ -53,9 +89,7 @@ file_open_dir(int dirfd, const char *name, int make, const char *what, struct er
 	int fd = openat(dirfd, name, flags);
 
 	if (fd < 0 && errno == ENOENT && make) {
-		if (step("mkdir", dirfd, what) != 0 || (mkdirat(dirfd, name, 0700) != 0 && errno != EEXIST))
-			return err_set_errno(e, errno, "%s: cannot make the directory", what);
-		if (dirfd != AT_FDCWD && file_sync(dirfd, what, e) != 0)
+		if (make_dir(dirfd, name, what, e) != 0)
 			return -1;
 		fd = openat(dirfd, name, flags);
 	}
@@ -78,23 +112,19 @@ int
 file_open_dirs(const char *path, struct err *e)
 {
 	char *copy = strdup(path), *at;
-	int fd;
+	int fd, failed = 0;
 
 	if (copy == NULL)
 		return err_set_errno(e, ENOMEM, "%s", path);
 	for (size_t len = strlen(copy); len > 1 && copy[len - 1] == '/'; len--)
 		copy[len - 1] = '\0';
 	/* The parents are the operator's; only the last directory is ours, and checked. */
-	for (at = strchr(copy + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
+	for (at = copy + (copy[0] == '/'); !failed && (at = strchr(at, '/')) != NULL; at++) {
 		*at = '\0';
-		if (mkdir(copy, 0700) != 0 && errno != EEXIST) {
-			err_set_errno(e, errno, "%s: cannot make the directory", copy);
-			free(copy);
-			return -1;
-		}
+		failed = make_dir(AT_FDCWD, copy, copy, e);
 		*at = '/';
 	}
-	fd = file_open_dir(AT_FDCWD, copy, 1, copy, e);
+	fd = failed ? -1 : file_open_dir(AT_FDCWD, copy, 1, copy, e);
 	free(copy);
 	return fd;
 }
@@ -118,20 +148,24 @@ int
 file_open_read(int dirfd, const char *name, const char *what, struct err *e)
 {
 	struct stat st;
-	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), why = errno;
 
-	if (fd < 0 && errno == ENOENT)
+	if (fd < 0 && why == ENOENT)
 		return -1;
-	if (fd < 0)
-		return err_set_errno(e, errno, "%s: cannot open the file", what);
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		err_set(e, ERR_IO, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
-		        "%s: not a regular file", what);
-		errno = EINVAL;
+	if (fd < 0 && why != ELOOP) {
+		err_set_errno(e, why, "%s: cannot open the file", what);
+		errno = why;
 		return -1;
 	}
-	return fd;
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	err_set(e, ERR_IO, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
+	        "%s: a symbolic link or something else that is no regular file", what);
+	err_hint(e, "look at who put it there, then remove it");
+	errno = EINVAL; /* never ENOENT, which says that there is nothing */
+	return -1;
 }
 
 int
@@ -146,8 +180,8 @@ file_write(int fd, const void *bytes, size_t len, const char *what, struct err *
 		n = write(fd, p, len);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
-			return err_set_errno(e, errno, "%s: cannot write", what);
+		if (n <= 0) /* a file that takes nothing and says nothing would keep us here for ever */
+			return err_set_errno(e, n < 0 ? errno : EIO, "%s: cannot write", what);
 		p += n;
 		len -= (size_t)n;
 	}
@@ -179,29 +213,65 @@ file_remove(int dirfd, const char *name, const char *what, struct err *e)
 	return 0;
 }
 
+/* How much may be read into b at once: its size may pass its cap by the place of a NUL. */
+static size_t
+room_bytes(const struct buf *b)
+{
+	return (b->size < b->cap_bytes ? b->size : b->cap_bytes) - b->len;
+}
+
+/* Makes room for at least one byte more, if the cap allows it. */
+static int
+read_room(struct buf *b)
+{
+	if (room_bytes(b) > 0)
+		return 0;
+	if (buf_reserve(b, b->size < READ_BYTES ? READ_BYTES : b->size) == 0)
+		return 0;
+	return buf_reserve(b, 1); /* the last of the cap, or of the memory */
+}
+
+/* One read into b, or at its cap into nothing: that the file ends just there can be seen only so.
+ * Bytes read; 0 at the end; -1 with e. */
+static ssize_t
+read_some(int fd, struct buf *b, const char *what, struct err *e)
+{
+	const bool full = b->len == b->cap_bytes;
+	char beyond;
+	ssize_t n;
+
+	if (!full && read_room(b) != 0)
+		return err_set(e, ERR_NOMEM, ERR_SCOPE_ORGANIZATION, ERR_RETRY_LATER,
+		               "%s: not enough memory to read it", what);
+	do {
+		n = full ? read(fd, &beyond, 1) : read(fd, b->data + b->len, room_bytes(b));
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_set_errno(e, errno, "%s: cannot read", what);
+	if (full && n > 0)
+		return err_set(e, ERR_NOMEM, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
+		               "%s: larger than the %zu bytes it may have", what, b->cap_bytes);
+	b->len += (size_t)n;
+	return n;
+}
+
 int
 file_read_all(int dirfd, const char *name, struct buf *b, const char *what, struct err *e)
 {
 	int fd = file_open_read(dirfd, name, what, e);
+	size_t len_before = b->len;
 	ssize_t n;
 
 	if (fd < 0)
 		return errno == ENOENT ? 1 : -1;
-	do {
-		if (b->size - b->len < 4096 && buf_reserve(b, b->size < 65536 ? 65536 : b->size) != 0 &&
-		    buf_reserve(b, 1) != 0) {
-			close(fd);
-			return err_set(e, ERR_NOMEM, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
-			               "%s: larger than the %zu bytes it may have", what, b->cap_bytes);
-		}
-		n = read(fd, b->data + b->len, b->size - b->len);
-		if (n > 0)
-			b->len += (size_t)n;
-	} while (n > 0 || (n < 0 && errno == EINTR));
-	if (n < 0)
-		err_set_errno(e, errno, "%s: cannot read", what);
+	do
+		n = read_some(fd, b, what, e);
+	while (n > 0);
 	close(fd);
-	return n < 0 ? -1 : 0;
+	if (n == 0)
+		return 0;
+	b->len = len_before;
+	return -1;
 }
 
 int

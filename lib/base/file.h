@@ -27,7 +27,8 @@ extern int (*file_step_hook)(const char *kind, int fd, const char *what);
 int file_open_dir(int dirfd, const char *name, int make, const char *what, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* Makes every missing directory of path (mode 0700) and opens the last, as file_open_dir(). */
+/* Makes every missing directory of path (mode 0700, durably) and opens the last, as file_open_dir().
+ * Links among the directories before the last are followed. */
 int file_open_dirs(const char *path, struct err *e) __attribute__((warn_unused_result));
 
 /* Opens `name` below dirfd for writing, new and empty, mode 0600; an old file of that name is
@@ -54,7 +55,8 @@ int file_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, 
 int file_remove(int dirfd, const char *name, const char *what, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* Reads the whole file into b (appending). 0; 1 where there is no such file (e untouched); -1. */
+/* Reads the whole file into b (appending). 0; 1 where there is no such file (e untouched); -1: b's
+ * contents are as they were. A file that would take b past its cap is an ERR_NOMEM. */
 int file_read_all(int dirfd, const char *name, struct buf *b, const char *what, struct err *e)
 	__attribute__((warn_unused_result));
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define END_S INT64_C(9214646400) /* 2262-01-01: the last whole year of an int64_t of nanoseconds */
+
 /* Days since 1970-01-01 of a proleptic Gregorian date (March-based years, so that the leap day
  * comes last). */
 static int64_t
@@ -109,13 +111,13 @@ isotime_parse(const char *text, size_t len, int64_t *ret_ns)
 		if (text[at] == '.' && !read_fraction(text, len, &at, &fraction_ns))
 			return -1;
 	}
-	if (!read_zone(text + at, len - at, &offset_s) || year < 1970 || year > 2261)
+	if (!read_zone(text + at, len - at, &offset_s))
 		return -1;
 	if (second == 60)
 		second = 59;
 	epoch_s = days_from_civil(year, month, day) * S_PER_DAY + hour * 3600 + minute * 60 + second -
 	          offset_s;
-	if (epoch_s < 0)
+	if (epoch_s < 0 || epoch_s >= END_S)
 		return -1;
 	*ret_ns = epoch_s * NS_PER_S + fraction_ns;
 	return 0;

@@ -16,7 +16,7 @@
 
 /* Reads all len bytes of text as YYYY-MM-DDTHH:MM[:SS[.fraction]](Z|±HH:MM). 'T' may be 't' or one
  * space, 'Z' may be 'z'; digits of the fraction past the ninth are cut off; second 60 is read as 59.
- * A date without a zone is refused. Dates before 1970 or after 2261 are refused.
+ * A date without a zone is refused, and so is an instant whose UTC year is before 1970 or after 2261.
  * 0, or -1 with *ret_ns untouched. */
 int isotime_parse(const char *text, size_t len, int64_t *ret_ns) __attribute__((warn_unused_result));
 

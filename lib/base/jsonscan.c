@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base/event.h"
+#include "lib/base/utf8.h"
 
 #define BAD_BYTE UINT32_C(0x110000)
 
@@ -16,35 +17,6 @@ static bool
 is_digit(char c)
 {
 	return c >= '0' && c <= '9';
-}
-
-/* Length of the UTF-8 sequence at p (Unicode's table 3-7: nothing overlong, no surrogates, nothing past
- * U+10FFFF), or 0 where there is none. */
-static size_t
-utf8_len(const char *p, const char *end)
-{
-	const unsigned char *u = (const unsigned char *)p;
-	size_t left = (size_t)(end - p), len = u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
-	unsigned char low = 0x80, high = 0xbf;
-
-	if (u[0] < 0x80)
-		return 1;
-	if (u[0] < 0xc2 || u[0] > 0xf4 || left < len)
-		return 0;
-	if (u[0] == 0xe0)
-		low = 0xa0;
-	else if (u[0] == 0xed)
-		high = 0x9f;
-	else if (u[0] == 0xf0)
-		low = 0x90;
-	else if (u[0] == 0xf4)
-		high = 0x8f;
-	if (u[1] < low || u[1] > high)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if ((u[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
 }
 
 /* Reads four hex digits. */
@@ -120,7 +92,7 @@ json_space_rest(struct json_scan *s, const char *p)
 
 	while (p < s->end && is_space(*p))
 		p++;
-	s->space |= p > start;
+	s->space += (size_t)(p - start);
 	return p;
 }
 
@@ -174,7 +146,7 @@ skip_object(struct json_scan *s, const char *p, int depth)
 	while (p != NULL && !closed) {
 		p = json_name(s, p, &name_end);
 		if (p != NULL)
-			p = json_value(s, p, depth);
+			p = json_value_inline(s, p, depth);
 		if (p != NULL)
 			p = json_separator(s, p, '}', &closed);
 	}
@@ -190,7 +162,7 @@ skip_array(struct json_scan *s, const char *p, int depth)
 	if (p < s->end && *p == ']')
 		return p + 1;
 	while (p != NULL && !closed) {
-		p = json_value(s, p, depth);
+		p = json_value_inline(s, p, depth);
 		if (p != NULL)
 			p = json_separator(s, p, ']', &closed);
 	}
@@ -286,37 +258,11 @@ json_skip_space(const char *p, const char *end)
 const char *
 json_skip_value(const char *p, const char *end, int depth, bool *ret_bad_utf8, bool *ret_has_space)
 {
-	struct json_scan s = { end, false, false, false };
+	struct json_scan s = { .end = end };
 
 	p = json_value(&s, p, depth);
 	*ret_bad_utf8 |= s.bad_utf8;
-	*ret_has_space |= s.space;
+	*ret_has_space |= s.space > 0;
 	return p;
 }
 
-size_t
-json_strip_space(const char *bytes, size_t len, char *out)
-{
-	const char *p = bytes, *end = bytes + len, *start;
-	char *to = out;
-
-	while (p < end) {
-		if (is_space(*p)) {
-			p++;
-			continue;
-		}
-		start = p;
-		if (*p == '"') {
-			for (p++; p < end && *p != '"'; p++)
-				if (*p == '\\')
-					p++;
-			p = p < end ? p + 1 : end;
-		} else {
-			while (p < end && *p != '"' && !is_space(*p))
-				p++;
-		}
-		memmove(to, start, (size_t)(p - start));
-		to += p - start;
-	}
-	return (size_t)(to - out);
-}

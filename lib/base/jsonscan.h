@@ -20,8 +20,8 @@
 
 struct json_scan {
 	const char *end;
+	size_t space;  /* bytes of white space met between tokens */
 	bool bad_utf8; /* a string held bytes that are no UTF-8; only ever set */
-	bool space;    /* white space stood between tokens; only ever set */
 	bool escape;   /* a string held a backslash; set here, cleared by whoever wants to know */
 };
 
@@ -88,13 +88,28 @@ json_string(struct json_scan *s, const char *p)
 	return json_string_rest(s, p);
 }
 
-/* White space, if there is any. */
+/* White space, if there is any; one blank, which some servers set after each comma and colon, at once. */
 static inline const char *
 json_space(struct json_scan *s, const char *p)
 {
-	if (p < s->end && (unsigned char)*p <= ' ')
-		return json_space_rest(s, p);
-	return p;
+	if (p >= s->end || (unsigned char)*p > ' ')
+		return p;
+	if (*p == ' ') {
+		s->space++;
+		p++;
+		if (p >= s->end || (unsigned char)*p > ' ')
+			return p;
+	}
+	return json_space_rest(s, p);
+}
+
+/* One value, if it is a string without a call. */
+static inline const char *
+json_value_inline(struct json_scan *s, const char *p, int depth)
+{
+	if (p < s->end && *p == '"')
+		return json_string(s, p + 1);
+	return json_value(s, p, depth);
 }
 
 /* A member's name with its colon and the space around that: from the opening quote to the value.

@@ -8,6 +8,8 @@ lib_base_libbase_a_SOURCES = \
 	lib/base/file.c lib/base/file.h \
 	lib/base/isotime.c lib/base/isotime.h \
 	lib/base/jsonscan.c lib/base/jsonscan.h \
+	lib/base/jsonstrip.c \
 	lib/base/log.c lib/base/log.h \
-	lib/base/rng.h
+	lib/base/rng.h \
+	lib/base/utf8.h
 EXTRA_DIST += lib/base/README.md

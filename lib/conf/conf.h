@@ -32,6 +32,9 @@ struct conf_secret {
 	enum conf_secret_kind kind;
 	char *value;        /* plain text, variable, path or credential name; NULL for a command */
 	char **argv;        /* command: NULL-terminated */
+	/* command: the variables that secrets of the configuration are read from, sorted, NULL-terminated;
+	 * the command does not get them. NULL: none. Owned by the struct conf. */
+	const char *const *hidden;
 	struct conf_pos pos;
 };
 
@@ -73,7 +76,7 @@ struct conf {
 };
 
 /* What loading had to say; the texts are whole lines without the newline, in the order of the files
- * and of the places in them. */
+ * and of the places in them, none twice. Past 10,000 one last line counts the rest. */
 struct conf_findings {
 	char **lines;
 	size_t n;
@@ -84,14 +87,17 @@ struct conf_findings {
  * memory is short). Findings are filled in both cases; the caller frees them. now_s (epoch seconds)
  * is what a start time is called "in the future" against. */
 struct conf *conf_load(const char *path, int64_t now_s, struct conf_findings *ret_findings);
+/* The same for those who ask nothing of Atlas (status, plan, verify, list): whether the secrets can be had is
+ * not looked at, so that a monitor needs none of them. How they are given must be right all the same. */
+struct conf *conf_load_offline(const char *path, int64_t now_s, struct conf_findings *ret_findings);
 void conf_free(struct conf *conf);               /* NULL is fine; plain secrets are wiped */
 void conf_findings_free(struct conf_findings *f);
 
-/* Reads the secret into b (which the caller made with a cap of CONF_SECRET_MAX bytes, and wipes).
- * One trailing newline is cut off. A file must be a regular one that its owner alone can read and that
+/* Reads the secret into b (empty; the caller made it with a cap of CONF_SECRET_MAX bytes, and wipes it).
+ * One trailing newline is cut off; more lines, and control characters, are refused. A file must be a regular one that its owner alone can read and that
  * this user (or root) owns. A command runs without a shell, with no secret in its environment, at most
  * CONF_SECRET_TIMEOUT_MS and CONF_SECRET_MAX bytes; blocks until then. systemd: the file of that name
- * in $CREDENTIALS_DIRECTORY. An empty secret is an error. 0, or -1 with code ERR_SECRET; the text
+ * in $CREDENTIALS_DIRECTORY, whose group bits do not count. An empty secret is an error. 0, or -1 with code ERR_SECRET; the text
  * never holds a part of the secret. Any thread. */
 #define CONF_SECRET_MAX 65536
 #define CONF_SECRET_TIMEOUT_MS 30000
@@ -123,8 +129,9 @@ struct conf_selection {
 };
 
 /* Fills ret_chosen (room for conf->n_orgs pointers, in the configuration's order) and *ret_n.
- * -1 with code ERR_USAGE where a pattern or a tag matches nothing (a suggestion in the hint, also
- * where it matches disabled organizations only). */
+ * -1 with code ERR_USAGE where a pattern, a tag or an exclude matches nothing (a suggestion in the
+ * hint, also where a pattern or a tag matches disabled organizations only), and where together they leave
+ * nothing. Without any of them *ret_n may be 0: all are disabled. */
 int conf_select(const struct conf *conf, const struct conf_selection *selection,
                 const struct conf_org **ret_chosen, size_t *ret_n, struct err *e)
 	__attribute__((warn_unused_result));

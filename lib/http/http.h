@@ -5,7 +5,8 @@
  * (but for http_wake()). A session is an easy handle with its digest state: one an organization; it
  * may move to another thread's engine between requests, never during one. One request a session at
  * a time.
- * No redirect is ever followed; TLS is always verified; only http and https are spoken.
+ * No redirect is ever followed; TLS is always verified; only http and https are spoken, and credentials
+ * go over plain http to this machine alone.
  */
 #ifndef ORGSYNC_HTTP_HTTP_H
 #define ORGSYNC_HTTP_HTTP_H
@@ -20,16 +21,19 @@
 struct http_engine;
 struct http_session;
 
-/* Once per process, before the first thread. 0 or -1. */
+/* Once per process, before the first thread. 0 or -1. Where SIGPIPE has its default action it is ignored
+ * from here on: a server that hangs up must not end the process. */
 int http_global_init(struct err *e) __attribute__((warn_unused_result));
 void http_global_free(void);
 
 struct http_options {
 	const char *user_agent;       /* "orgsync/0.1.0" */
-	const char *ca_file;          /* NULL: the system's bundle */
-	const char *proxy;            /* NULL: the usual environment variables */
+	const char *ca_file;          /* NULL: CURL_CA_BUNDLE, SSL_CERT_FILE, the system's bundle */
+	const char *proxy;            /* NULL: the usual environment variables. Plain http goes direct,
+	                               * but through a proxy named here that is on this machine */
 	int64_t connect_timeout_ms;   /* name, TCP, TLS */
-	int64_t silence_timeout_ms;   /* no byte for so long; rounded up to whole seconds above 1 s */
+	int64_t silence_timeout_ms;   /* no body byte and no whole header line for so long, once the
+	                               * request is out */
 	int64_t total_timeout_ms;     /* the whole exchange, challenges included */
 	size_t body_cap_bytes;        /* of the inflated body */
 	size_t header_cap_bytes;      /* of all header lines of one exchange */
@@ -61,7 +65,8 @@ struct http_request {
 struct http_answer {
 	int status;                     /* 0 where err is set */
 	struct err err;                 /* transport: ERR_NETWORK, ERR_TIMEOUT, ERR_TLS, ERR_TOO_BIG */
-	struct buf *body;               /* inflated; the reader may change its bytes, or take them */
+	struct buf *body;               /* inflated, empty where err is set; the reader may change its
+	                                 * bytes, take them, or give the memory back with buf_free() */
 	int64_t date_s;                 /* Date, epoch seconds */
 	int64_t retry_after_s;          /* Retry-After in seconds; a date is turned with our wall clock
 	                                 * or, where the answer has one, its own Date; never below 0 */

@@ -1,1 +1,11 @@
-# lib/http: its part of the makefile.
+# lib/http: libcurl's multi interface; the only room that includes curl.
+noinst_LIBRARIES += lib/http/libhttp.a
+lib_http_libhttp_a_SOURCES = \
+	lib/http/answer.c \
+	lib/http/engine.c \
+	lib/http/failure.c \
+	lib/http/http.h \
+	lib/http/private.h \
+	lib/http/session.c
+lib_http_libhttp_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS)
+EXTRA_DIST += lib/http/README.md

@@ -177,7 +177,7 @@ publish(struct commit *c, struct err *e)
 		pending_drop_ready(&c->s->pending);
 		return c->s->ledger_changed ? store_write_ledger(c->s, e) : 0;
 	}
-	free(l->becoming); /* of length 0 */
+	free(l->becoming); /* empty, but allocated where the ledger was read */
 	l->becoming = c->becoming;
 	l->n_becoming = c->n_becoming;
 	failed = store_write_ledger(c->s, e) != 0 || replace_files(c, e) != 0;

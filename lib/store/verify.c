@@ -316,7 +316,7 @@ is_aside(const struct verify *v, const char *name)
 static int
 verify_entry(struct verify *v, const char *year, const char *name)
 {
-	char path[300];
+	char path[560];
 	int64_t day_s = 0;
 	enum ledger_suffix suffix;
 

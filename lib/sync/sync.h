@@ -71,6 +71,10 @@ void sync_take_page(struct sync *s, const struct page *page, int64_t date_s, int
  * narrowed; a single second that stays unreadable is given up and reported. */
 void sync_take_bad_page(struct sync *s, const struct err *why);
 
+/* How often the current question is worth asking while its answers cannot be used: once where a bad answer is
+ * being narrowed down, more often where nothing is known yet, or where a second would be given up. */
+unsigned sync_page_tries(const struct sync *s);
+
 /* Reading ends here (a failure, the deadline, a signal): what was read is committed, the rest stays
  * missing. why NULL: stopped without being a failure of this organization. */
 void sync_stop(struct sync *s, const struct err *why);
@@ -88,7 +92,9 @@ struct sync_result {
 	int64_t wanted_from_s, wanted_to_s;
 	uint64_t pages, rows;        /* answers taken, rows in them */
 	uint64_t faults;             /* events sent to quarantine, seen in this run */
-	uint64_t lost_seconds;       /* seconds given up: unreadable or unstable */
+	uint64_t lost_seconds;       /* seconds given up: unreadable or unstable; they stay uncovered */
+	int64_t lost_first_s;        /* the first of them to be given up */
+	struct err lost_why;         /* why that one was */
 	int64_t clock_difference_s;  /* ours minus the server's, of the largest size seen */
 	uint64_t unordered_pages;
 };

@@ -1,0 +1,159 @@
+#include "cmd/orgsync/runner.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "cmd/orgsync/human.h"
+#include "cmd/orgsync/progress.h"
+#include "cmd/orgsync/signals.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+#define CONNECT_TIMEOUT_MS 15000
+#define SILENCE_TIMEOUT_MS 60000
+#define TOTAL_TIMEOUT_MS 300000
+#define BODY_CAP_BYTES (64u << 20)     /* 500 events, at more than 100 KiB each */
+#define HEADER_CAP_BYTES (256u << 10)
+
+/* Secrets are in this process's memory: no core file, and no other process may read along. */
+static void
+keep_memory_private(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &none);
+#ifndef __SANITIZE_ADDRESS__
+	/* The leak checker of a sanitized build has to look into the process. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+static uint64_t
+random_seed(void)
+{
+	uint64_t seed;
+
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != (ssize_t)sizeof(seed))
+		seed = (uint64_t)clock_wall_ms(&clock_system) ^ (uint64_t)getpid() << 40;
+	return seed;
+}
+
+static void
+progress_of(void *ctx, char *out, size_t size)
+{
+	char ended[HUMAN_LEN], total[HUMAN_LEN], failed[HUMAN_LEN], events[HUMAN_LEN], requests[HUMAN_LEN];
+	char elapsed[HUMAN_LEN];
+	struct runner *r = ctx;
+	struct run_progress p;
+
+	run_progress(r->run, &p);
+	snprintf(out, size, "  %s/%s organizations · %s failed · %s events · %s requests · %s",
+	         human_number(p.ended, ended), human_number(p.total, total), human_number(p.failed, failed),
+	         human_number(p.events_new, events), human_number(p.requests, requests),
+	         human_clock(clock_wall_s(&clock_system) - r->started_s, elapsed));
+}
+
+static void
+stop(void *ctx)
+{
+	run_stop(ctx);
+}
+
+struct watch { const struct session *s; struct runner *r; };
+
+/* One call at a time, says run.h. */
+static void
+finished(void *ctx, const struct run_result *result)
+{
+	struct watch *w = ctx;
+
+	for (size_t i = 0; i < w->s->n_orgs; i++)
+		if (w->s->orgs[i] == result->org)
+			w->r->ended_at_s[i] = clock_wall_s(&clock_system);
+}
+
+static int
+begin(const struct session *s, struct watch *watch, enum run_task task, int output_dirfd, int tokens_dirfd,
+      struct runner *ret)
+{
+	const struct conf *conf = s->conf;
+	struct run_options options = {
+		.conf = conf,
+		.orgs = s->orgs,
+		.n_orgs = s->n_orgs,
+		.task = task,
+		.output_dirfd = output_dirfd,
+		.tokens_dirfd = tokens_dirfd,
+		.clock = &clock_system,
+		.http = {
+			.user_agent = "orgsync/" ORGSYNC_VERSION,
+			.ca_file = conf->ca_file,
+			.proxy = conf->proxy,
+			.connect_timeout_ms = CONNECT_TIMEOUT_MS,
+			.silence_timeout_ms = SILENCE_TIMEOUT_MS,
+			.total_timeout_ms = TOTAL_TIMEOUT_MS,
+			.body_cap_bytes = BODY_CAP_BYTES,
+			.header_cap_bytes = HEADER_CAP_BYTES,
+			.max_connections = conf->in_flight,
+		},
+		.seed = random_seed(),
+		.deadline_ms = conf->deadline_s * 1000,
+		.finished = finished,
+		.finished_ctx = watch,
+	};
+
+	ret->ended_at_s = calloc(s->n_orgs, sizeof(*ret->ended_at_s));
+	if (ret->ended_at_s == NULL)
+		return err_set_errno(&ret->err, ENOMEM, "cannot begin the run");
+	if (http_global_init(&ret->err) != 0)
+		return -1;
+	json_object_seed(0);
+	signals_block();
+	ret->run = run_new(&options, &ret->err);
+	if (ret->run == NULL)
+		return -1;
+	ret->results = run_results(ret->run);
+	ret->n_results = s->n_orgs;
+	return signals_begin(stop, ret->run, &ret->err);
+}
+
+void
+runner_go(const struct session *s, const struct cli *cli, enum run_task task, int output_dirfd,
+          int tokens_dirfd, struct runner *ret)
+{
+	int64_t started_ms = clock_mono_ms(&clock_system);
+	struct watch watch = { s, ret };
+
+	memset(ret, 0, sizeof(*ret));
+	err_clear(&ret->err);
+	ret->started_s = clock_wall_s(&clock_system);
+	keep_memory_private();
+	if (s->n_orgs > 0 && begin(s, &watch, task, output_dirfd, tokens_dirfd, ret) == 0) {
+		if (!cli->quiet)
+			progress_begin(progress_of, ret);
+		if (run_go(ret->run, &ret->err) != 0 && !err_is(&ret->err))
+			err_set(&ret->err, ERR_IO, ERR_SCOPE_RUN, ERR_RETRY_OPERATOR, "the run could not go on");
+		progress_end();
+	}
+	signals_end();
+	ret->signal = signals_came();
+	ret->ended_s = clock_wall_s(&clock_system);
+	ret->elapsed_ms = clock_mono_ms(&clock_system) - started_ms;
+}
+
+void
+runner_free(struct runner *r)
+{
+	run_free(r->run);
+	free(r->ended_at_s);
+	if (r->n_results > 0)
+		http_global_free();
+	memset(r, 0, sizeof(*r));
+}

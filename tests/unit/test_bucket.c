@@ -1,0 +1,149 @@
+/* Token buckets: never more than allowed in any window, never slower than allowed, and what the server says
+ * is followed. Time is a number; nothing waits. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/rng.h"
+#include "tests/support/seed.h"
+#include "workers/bucket.h"
+
+/* Sends as soon as allowed until end_ms; notes when. */
+static size_t
+send_all(struct bucket *b, int64_t from_ms, int64_t end_ms, int64_t *when_ms, size_t most)
+{
+	int64_t now_ms = from_ms;
+	size_t n = 0;
+
+	while (n < most) {
+		now_ms = bucket_ready_ms(b, now_ms);
+		if (now_ms >= end_ms)
+			break;
+		when_ms[n++] = now_ms;
+		bucket_charge(b, 1, now_ms);
+	}
+	return n;
+}
+
+START_TEST(a_bucket_gives_its_capacity_and_its_refill)
+{
+	static int64_t when_ms[4000];
+	struct bucket b;
+	size_t n;
+
+	bucket_init(&b, 500, 250, 60000, 1000);
+	n = send_all(&b, 1000, 1000 + 600000, when_ms, 4000);
+	ck_assert_uint_eq(n, 500 + 10 * 250 - 1); /* the last one would come at the very end */
+	ck_assert_int_eq(when_ms[499], 1000);
+	ck_assert_int_eq(when_ms[500], 1000 + 240);
+}
+END_TEST
+
+START_TEST(no_minute_holds_more_than_the_users_cap)
+{
+	static int64_t when_ms[4000];
+	uint64_t seed = test_seed("bucket");
+	struct rng r;
+
+	rng_seed(&r, seed);
+	for (int round = 0; round < 200; round++) {
+		int64_t cap = 1 + (int64_t)rng_below(&r, 600);
+		struct bucket b;
+		size_t n;
+
+		bucket_init_per_minute(&b, cap, 5000);
+		n = send_all(&b, 5000, 5000 + 300000, when_ms, 4000);
+		ck_assert_uint_ge(n, (size_t)cap * 5 * 99 / 100);
+		for (size_t i = (size_t)cap; i < n; i++)
+			ck_assert_int_ge(when_ms[i] - when_ms[i - (size_t)cap], 60000);
+	}
+}
+END_TEST
+
+START_TEST(no_cap_is_no_wait)
+{
+	struct bucket b;
+
+	bucket_init_per_minute(&b, 0, 7);
+	for (int i = 0; i < 100000; i++) {
+		ck_assert_int_eq(bucket_ready_ms(&b, 7), 7);
+		bucket_charge(&b, 1, 7);
+	}
+	bucket_learn_headers(&b, 10, 0, 7);
+	bucket_learn_refusal(&b, 10, 5, 60, 1000, 7);
+	ck_assert_int_eq(bucket_ready_ms(&b, 7), 7);
+}
+END_TEST
+
+START_TEST(headers_are_followed)
+{
+	struct bucket b;
+
+	bucket_init(&b, 500, 250, 60000, 0);
+	bucket_learn_headers(&b, 500, 1, 0);
+	ck_assert_int_eq(bucket_ready_ms(&b, 0), 0);
+	bucket_charge(&b, 1, 0);
+	ck_assert_int_eq(bucket_ready_ms(&b, 0), 240);
+	bucket_learn_headers(&b, -1, 300, 10); /* somebody was more generous than we counted */
+	ck_assert_int_eq(bucket_ready_ms(&b, 10), 10);
+	bucket_learn_headers(&b, 50, 0, 20);   /* a smaller bucket: the refill shrinks with it */
+	ck_assert_int_eq(b.capacity, 50);
+	ck_assert_int_eq(bucket_ready_ms(&b, 20), 20 + 2400);
+	bucket_learn_headers(&b, -5, 99999999, 20); /* nonsense */
+	bucket_learn_headers(&b, 99999999, -1, 20);
+	ck_assert_int_eq(b.capacity, 50);
+	ck_assert_int_eq(bucket_ready_ms(&b, 20), 20 + 2400);
+}
+END_TEST
+
+START_TEST(a_refusal_closes_it_and_teaches_it)
+{
+	struct bucket b;
+
+	bucket_init(&b, 500, 250, 60000, 0);
+	bucket_learn_refusal(&b, 10, 5, 60, 55000, 100);
+	ck_assert_int_eq(bucket_ready_ms(&b, 100), 55100);
+	ck_assert_int_eq(b.capacity, 10);
+	bucket_charge(&b, 1, 55100);
+	bucket_charge(&b, 4, 55100);
+	ck_assert_int_gt(bucket_ready_ms(&b, 55100), 55100);
+	bucket_learn_refusal(&b, -1, -1, -1, 3000, 60000); /* a 429 that says nothing */
+	ck_assert_int_ge(bucket_ready_ms(&b, 60000), 63000);
+	ck_assert_int_eq(b.refill, 5);
+}
+END_TEST
+
+START_TEST(a_clock_that_stands_or_leaps_breaks_nothing)
+{
+	struct bucket b;
+
+	bucket_init(&b, 500, 250, 60000, 1000000);
+	bucket_charge(&b, 500, 1000000);
+	ck_assert_int_eq(bucket_ready_ms(&b, 999000), 999240); /* never earlier than what is known */
+	ck_assert_int_eq(bucket_ready_ms(&b, INT64_MAX / 4), INT64_MAX / 4);
+	bucket_charge(&b, 1, INT64_MAX / 4);
+	ck_assert_int_eq(b.micro, 499 * INT64_C(1000000));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("buckets");
+	TCase *tc = tcase_create("bucket");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tc, a_bucket_gives_its_capacity_and_its_refill);
+	tcase_add_test(tc, no_minute_holds_more_than_the_users_cap);
+	tcase_add_test(tc, no_cap_is_no_wait);
+	tcase_add_test(tc, headers_are_followed);
+	tcase_add_test(tc, a_refusal_closes_it_and_teaches_it);
+	tcase_add_test(tc, a_clock_that_stands_or_leaps_breaks_nothing);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}

@@ -1,0 +1,118 @@
+/* The n-th allocation fails, for every n: no description comes of it, nothing leaks, nothing crashes.
+ * The linker sends the allocations of lib/conf and of this test here; those inside libyaml, jansson and
+ * libc are their own. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/conf_support.h"
+
+static long left = -1;  /* allocations until the one that fails; -1: none fails */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+static int
+fails(void)
+{
+	return left >= 0 && left-- == 0;
+}
+
+void *
+__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *
+__wrap_realloc(void *p, size_t size)
+{
+	return fails() ? NULL : __real_realloc(p, size);
+}
+
+/* Loads, shows and reads a secret with the n-th allocation failing; true once n is past the last. */
+static bool
+survives(const char *path, long n)
+{
+	struct conf_findings f;
+	struct conf *conf;
+	struct buf b;
+	struct err e;
+	bool all;
+
+	left = n;
+	conf = conf_load(path, NOW_S, &f);
+	if (left == -1)
+		ck_assert_ptr_null(conf);
+	buf_init(&b, 1 << 20);
+	if (conf != NULL && conf_show(conf, &b) != 0)
+		ck_assert_int_eq(left, -1);
+	buf_wipe(&b);
+	buf_init(&b, CONF_SECRET_MAX);
+	err_clear(&e);
+	if (conf != NULL && conf_secret_read(&conf->orgs[1].client_secret, &b, &e) != 0)
+		ck_assert_int_eq(e.code, ERR_SECRET);
+	buf_wipe(&b);
+	all = left > 0;
+	left = -1;
+	conf_free(conf);
+	conf_findings_free(&f);
+	return all;
+}
+
+START_TEST(test_every_allocation)
+{
+	static char orgs[20000];
+	size_t len;
+	long n = 0;
+
+	len = (size_t)sprintf(orgs, "organizations:\n");
+	for (int i = 0; i < 130; i++)
+		len += (size_t)sprintf(orgs + len, "  - {name: o%d, org_id: %024d, public_key: k, private_key: s}\n",
+		                       i, i);
+	dir_put("more/a.yaml", orgs);
+	dir_put("c.yaml", HEAD "include: [more/*.yaml]\ndefaults: {settle: 1m}\norganizations:\n" ORG_A "}\n"
+	        "  - {name: b, org_id: 32b6e34b3d91647abb20e7b9, client_id: i, client_secret:\n"
+	        "      {command: [echo, x]}, tags: [a, b], backfill_start_time: 2099-01-01T00:00:00Z}\n");
+	while (!survives(dir_file("c.yaml"), n))
+		n++;
+	printf("%ld allocations failed in turn\n", n);
+	ck_assert_int_gt(n, 30);
+	/* The same where there are findings to be kept. */
+	dir_put("c.yaml", HEAD "zzz: 1\norganizations:\n" ORG_A ", yyy: 1}\n" ORG_A "}\n");
+	n = 0;
+	while (!survives(dir_file("c.yaml"), n))
+		n++;
+	ck_assert_int_gt(n, 10);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("conf_memory");
+	TCase *tc = tcase_create("memory");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tc, NULL, dir_remove);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, test_every_allocation);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,529 @@
+#include "workers/tenant.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/isotime.h"
+#include "lib/base/log.h"
+#include "lib/store/store.h"
+#include "lib/sync/sync.h"
+
+#define PAGE_TRIES 3             /* of an answer to RUN_TEST that cannot be used */
+#define REFUSALS_MAX 20          /* 429 answers in a row before the organization is given up */
+#define BACKOFF_MAX_MS 60000
+#define ATTEMPTS 6
+#define BACKOFF_MS 1000
+#define EVENTS_CAPACITY 500      /* documented; learned from there on: see bucket.h */
+#define EVENTS_REFILL 250
+#define TOKENS_PER_MINUTE 10
+
+enum state {
+	STATE_OPEN,      /* the archive has to be opened */
+	STATE_WORK,
+	STATE_PREPARE,   /* the next request needs a secret that a command gives: not on a worker's thread */
+	STATE_CLOSE,     /* all is said; the archive has to be closed */
+	STATE_ENDED
+};
+
+struct tenant {
+	const struct run_options *options;
+	const struct conf_org *org;
+	struct run_result *result;
+	enum state state;
+	struct http_session *session;
+	struct atlas_client *client;
+	struct store *store;
+	struct sync *sync;
+	struct bucket atlas, own, token;
+	struct rng rng;
+	size_t buffer_bytes;
+	bool asked;              /* the client has a question that is not answered yet */
+	bool prepared;           /* request holds what to send next */
+	bool may_block;          /* inside tenant_disk() */
+	bool needs_command;      /* the secret was wanted outside of it */
+	struct http_request request;
+	bool token_request, forget;
+	bool token_next;         /* a guess: the next request is one for a token */
+	unsigned failures, refusals, bad_pages, bad_pages_seen;
+	int64_t wait_until_ms;   /* backoff */
+	int64_t asked_wall_s, first_sent_ms;
+	bool stopped, deadline, tested;
+};
+
+static int64_t
+now_ms(const struct tenant *t)
+{
+	return clock_mono_ms(t->options->clock);
+}
+
+static int
+read_secret(void *ctx, struct buf *b, struct err *e)
+{
+	struct tenant *t = ctx;
+	const struct conf_secret *secret = t->org->client_id != NULL ? &t->org->client_secret
+	                                                              : &t->org->private_key;
+
+	if (secret->kind == CONF_SECRET_COMMAND && !t->may_block) {
+		t->needs_command = true;
+		return err_set(e, ERR_SECRET, ERR_SCOPE_ORGANIZATION, ERR_RETRY_NOW, "not here");
+	}
+	return conf_secret_read(secret, b, e);
+}
+
+static enum atlas_api
+api_of(enum conf_api api)
+{
+	switch (api) {
+	case CONF_API_V1_0:
+		return ATLAS_API_V1_0;
+	case CONF_API_PUBLIC_V1_0:
+		return ATLAS_API_PUBLIC_V1_0;
+	case CONF_API_V2:
+		break;
+	}
+	return ATLAS_API_V2;
+}
+
+struct tenant *
+tenant_new(const struct run_options *options, const struct conf_org *org, uint64_t seed, size_t buffer_bytes,
+           struct run_result *result)
+{
+	struct tenant *t = calloc(1, sizeof(*t));
+	struct atlas_options client;
+
+	if (t == NULL)
+		return NULL;
+	t->options = options;
+	t->org = org;
+	t->result = result;
+	t->buffer_bytes = buffer_bytes;
+	t->first_sent_ms = -1;
+	t->state = options->task == RUN_SYNC ? STATE_OPEN : STATE_WORK;
+	rng_seed(&t->rng, seed);
+	client = (struct atlas_options){
+		.name = org->name, .org_id = org->org_id, .base_url = options->conf->base_url,
+		.api = api_of(options->conf->api), .service_account = org->client_id != NULL,
+		.user = org->client_id != NULL ? org->client_id : org->public_key,
+		.event_types = (const char *const *)org->event_types, .n_event_types = org->n_event_types,
+		.include_raw = org->include_raw, .tokens_dirfd = options->tokens_dirfd,
+		.clock = options->clock, .read_secret = read_secret, .read_secret_ctx = t,
+	};
+	t->client = atlas_client_new(&client);
+	t->session = http_session_new();
+	if (t->client == NULL || t->session == NULL) {
+		tenant_free(t);
+		return NULL;
+	}
+	bucket_init(&t->atlas, EVENTS_CAPACITY, EVENTS_REFILL, 60000, now_ms(t));
+	bucket_init_per_minute(&t->own, org->requests_per_minute, now_ms(t));
+	bucket_init(&t->token, TOKENS_PER_MINUTE, TOKENS_PER_MINUTE, 60000, now_ms(t));
+	return t;
+}
+
+void
+tenant_free(struct tenant *t)
+{
+	if (t == NULL)
+		return;
+	sync_free(t->sync);
+	store_close(t->store);
+	atlas_client_free(t->client);
+	http_session_free(t->session);
+	free(t);
+}
+
+/* The organization has failed before, or apart from, its reading. */
+static void
+end_with(struct tenant *t, const struct err *why)
+{
+	if (!err_is(&t->result->err))
+		t->result->err = *why;
+	t->state = STATE_CLOSE;
+}
+
+/* Something ended the reading; what was read is still committed. */
+static void
+stop_reading(struct tenant *t, const struct err *why)
+{
+	t->asked = t->prepared = false;
+	if (t->sync != NULL)
+		sync_stop(t->sync, why);
+	else if (why != NULL)
+		end_with(t, why);
+	else
+		t->state = STATE_CLOSE;
+}
+
+void
+tenant_stop(struct tenant *t, bool deadline)
+{
+	if (t->stopped || t->state == STATE_CLOSE || t->state == STATE_ENDED)
+		return;
+	t->stopped = true;
+	t->deadline = deadline;
+	if (t->state == STATE_PREPARE)
+		t->state = STATE_WORK;
+	if (t->state == STATE_OPEN)
+		t->state = STATE_CLOSE;
+	else
+		stop_reading(t, NULL);
+}
+
+/* ---- what comes next ---- */
+
+/* Decides, while nothing is asked, whether the disk or a question is next. */
+static enum tenant_want
+next_step(struct tenant *t)
+{
+	struct atlas_question question;
+
+	if (t->options->task == RUN_TEST) {
+		if (t->tested) {
+			t->state = STATE_CLOSE;
+			return TENANT_DISK;
+		}
+		atlas_ask_org(t->client);
+		t->asked = true;
+		return TENANT_SEND;
+	}
+	switch (sync_next(t->sync, clock_wall_s(t->options->clock), now_ms(t), &question)) {
+	case SYNC_ASK:
+		atlas_ask_events(t->client, &question);
+		t->asked = true;
+		return TENANT_SEND;
+	case SYNC_STORE:
+		return TENANT_DISK;
+	case SYNC_DONE:
+		break;
+	}
+	t->state = STATE_CLOSE;
+	return TENANT_DISK;
+}
+
+/* When the limits and the backoff let the next request go. */
+static int64_t
+ready_ms(struct tenant *t)
+{
+	int64_t now = now_ms(t), ready = t->wait_until_ms, other;
+
+	if (t->token_next)
+		other = bucket_ready_ms(&t->token, now);
+	else
+		other = bucket_ready_ms(&t->atlas, now);
+	if (other > ready)
+		ready = other;
+	other = bucket_ready_ms(&t->own, now);
+	return other > ready ? other : ready;
+}
+
+enum tenant_want
+tenant_next(struct tenant *t, int64_t *ret_ready_ms, enum lane *ret_lane)
+{
+	if (t->state == STATE_ENDED)
+		return TENANT_ENDED;
+	if (t->state != STATE_WORK || (!t->asked && next_step(t) == TENANT_DISK))
+		return TENANT_DISK;
+	*ret_ready_ms = ready_ms(t);
+	*ret_lane = t->sync != NULL && sync_is_backfill(t->sync) ? LANE_BACKFILL : LANE_FRESH;
+	return TENANT_SEND;
+}
+
+/* ---- disk ---- */
+
+static struct sync_options
+sync_options_of(const struct tenant *t)
+{
+	const struct conf_org *org = t->org;
+	enum sync_start start = org->start == CONF_START_ALL ? SYNC_START_ALL
+	                      : org->start == CONF_START_AT ? SYNC_START_AT : SYNC_START_SINCE;
+
+	return (struct sync_options){
+		.name = org->name, .start = start, .start_s = org->start_s, .settle_s = org->settle_s,
+		.overlap_s = org->overlap_s,
+		.asked = { org->event_types, org->n_event_types, org->include_raw },
+		.commit_bytes = t->buffer_bytes,
+	};
+}
+
+static void
+open_archive(struct tenant *t)
+{
+	static const enum ledger_suffix suffixes[] = {
+		[CONF_COMPRESSION_NONE] = LEDGER_PLAIN, [CONF_COMPRESSION_GZIP] = LEDGER_GZIP,
+		[CONF_COMPRESSION_ZSTD] = LEDGER_ZSTD,
+	};
+	struct store_options options = {
+		.dirfd = t->options->output_dirfd, .name = t->org->name, .org_id = t->org->org_id,
+		.suffix = suffixes[t->options->conf->compression], .overlap_s = t->org->overlap_s,
+		.pending_cap_bytes = t->buffer_bytes * 4,
+	};
+	struct sync_options reading = sync_options_of(t);
+	struct sync_store store;
+	struct err e;
+
+	err_clear(&e);
+	t->store = store_open(&options, &e);
+	if (t->store == NULL) {
+		end_with(t, &e);
+		return;
+	}
+	store = sync_store_of(t->store);
+	t->sync = sync_new(&reading, &store);
+	if (t->sync == NULL) {
+		err_set(&e, ERR_NOMEM, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR, "out of memory");
+		end_with(t, &e);
+		return;
+	}
+	t->state = STATE_WORK;
+}
+
+static enum run_outcome
+outcome_of(const struct tenant *t)
+{
+	const struct run_result *r = t->result;
+
+	if (err_is(&r->err))
+		return r->err.code == ERR_LOCKED ? RUN_LOCKED : RUN_FAILED;
+	if (t->sync != NULL ? sync_result(t->sync)->stopped : t->stopped && !t->tested)
+		return t->deadline ? RUN_DEADLINE : RUN_STOPPED;
+	return RUN_DONE;
+}
+
+static void
+close_archive(struct tenant *t)
+{
+	struct run_result *r = t->result;
+
+	if (t->sync != NULL) {
+		const struct sync_result *s = sync_result(t->sync);
+
+		if (!err_is(&r->err))
+			r->err = s->err;
+		r->pages = s->pages;
+		r->lost_seconds = s->lost_seconds;
+		r->lost_first_s = s->lost_first_s;
+		r->lost_why = s->lost_why;
+		r->faults = s->faults;
+		r->wanted_to_s = s->wanted_to_s;
+		r->clock_difference_s = s->clock_difference_s;
+	}
+	if (t->store != NULL) {
+		const struct store_counts *c = store_counts(t->store);
+
+		r->events_new = c->events_new;
+		r->events_changed = c->events_changed;
+		r->quarantined = c->quarantined;
+	}
+	r->tokens_minted = atlas_client_counts(t->client)->tokens_minted;
+	if (t->first_sent_ms >= 0)
+		r->elapsed_ms = now_ms(t) - t->first_sent_ms;
+	if (r->err.code == ERR_IO)
+		err_hint(&r->err, "check the output directory: whose it is, what it may be written by, and the disk "
+		                  "itself; the next run goes on from what is kept");
+	r->outcome = outcome_of(t);
+	sync_free(t->sync);
+	t->sync = NULL;
+	store_close(t->store);
+	t->store = NULL;
+	t->state = STATE_ENDED;
+}
+
+/* Asks the client what to send. 0: request is ready. */
+static int
+prepare(struct tenant *t)
+{
+	bool forget;
+	struct err e;
+
+	err_clear(&e);
+	t->needs_command = false;
+	if (atlas_next(t->client, &t->request, &t->token_request, &forget, &e) == 0) {
+		t->forget |= forget;
+		t->prepared = true;
+		return 0;
+	}
+	if (t->needs_command && !t->may_block)
+		t->state = STATE_PREPARE;
+	else
+		stop_reading(t, &e);
+	return -1;
+}
+
+void
+tenant_disk(struct tenant *t)
+{
+	t->may_block = true;
+	switch (t->state) {
+	case STATE_OPEN:
+		open_archive(t);
+		break;
+	case STATE_WORK:
+		if (t->sync != NULL && !t->asked)
+			sync_store_step(t->sync);
+		break;
+	case STATE_PREPARE:
+		t->state = STATE_WORK;
+		prepare(t);
+		break;
+	case STATE_CLOSE:
+		close_archive(t);
+		break;
+	case STATE_ENDED:
+		break;
+	}
+	t->may_block = false;
+}
+
+/* ---- wire ---- */
+
+struct http_session *
+tenant_session(const struct tenant *t)
+{
+	return t->session;
+}
+
+int
+tenant_request(struct tenant *t, struct http_request *ret_request, struct http_session **ret_session)
+{
+	if (!t->prepared && prepare(t) != 0)
+		return -1;
+	/* The limits were those of the request that was expected; a token's is its own. */
+	if (t->token_request && !t->token_next && bucket_ready_ms(&t->token, now_ms(t)) > now_ms(t)) {
+		t->token_next = true;
+		return -1;
+	}
+	if (t->forget)
+		http_session_forget(t->session);
+	t->forget = false;
+	t->asked_wall_s = clock_wall_s(t->options->clock);
+	if (t->first_sent_ms < 0)
+		t->first_sent_ms = now_ms(t);
+	if (t->token_request)
+		bucket_charge(&t->token, 1, now_ms(t));
+	else
+		bucket_charge(&t->atlas, 1, now_ms(t));
+	bucket_charge(&t->own, 1, now_ms(t));
+	*ret_request = t->request;
+	*ret_session = t->session;
+	return 0;
+}
+
+/* Exponential, capped, half of it jitter. */
+static int64_t
+backoff_ms(struct tenant *t, unsigned failures)
+{
+	int64_t base_ms = t->options->backoff_ms > 0 ? t->options->backoff_ms : BACKOFF_MS;
+	int64_t ms = failures > 16 ? BACKOFF_MAX_MS : base_ms << (failures - 1);
+
+	if (ms > BACKOFF_MAX_MS)
+		ms = BACKOFF_MAX_MS;
+	return ms / 2 + (int64_t)rng_below(&t->rng, (uint64_t)ms / 2 + 1);
+}
+
+/* At least what the server asked for, then clearly longer each time, with jitter. */
+static void
+take_refusal(struct tenant *t, const struct err *e)
+{
+	const struct atlas_limits *said = atlas_client_limits(t->client);
+	struct bucket *bucket = t->token_request ? &t->token : &t->atlas;
+	int64_t asked_ms = e->retry_after_ms > 0 ? e->retry_after_ms : 0, wait_ms;
+
+	t->refusals++;
+	t->token_next = t->token_request;
+	wait_ms = asked_ms > 0 ? asked_ms + asked_ms * (t->refusals - 1) / 2 : 0;
+	wait_ms += backoff_ms(t, t->refusals);
+	bucket_learn_refusal(bucket, said->capacity, said->refill, said->refill_period_s, wait_ms, now_ms(t));
+	log_warn(t->org->name, "msg=\"rate limited; waiting\" wait_ms=%lld in_a_row=%u", (long long)wait_ms,
+	         t->refusals);
+	if (t->refusals > REFUSALS_MAX)
+		stop_reading(t, e);
+}
+
+static void
+take_failure(struct tenant *t, const struct err *e)
+{
+	unsigned attempts = t->options->attempts > 0 ? (unsigned)t->options->attempts : ATTEMPTS;
+	unsigned tries;
+	int64_t wait_ms;
+
+	t->prepared = false;
+	if (e->retry != ERR_RETRY_NOW && e->retry != ERR_RETRY_LATER) {
+		stop_reading(t, e);
+		return;
+	}
+	t->result->retries++;
+	if (e->code == ERR_RATE_LIMITED) {
+		take_refusal(t, e);
+		return;
+	}
+	if (e->scope == ERR_SCOPE_PAGE) {
+		tries = t->sync != NULL ? sync_page_tries(t->sync) : PAGE_TRIES;
+		/* Narrowing down is one piece of news, however many questions it takes. */
+		log_line(t->bad_pages_seen++ == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, t->org->name,
+		         "msg=\"unusable page; asking again, then for less at once\" why=\"%s\"", e->text);
+		if (++t->bad_pages < tries)
+			return;
+		t->bad_pages = 0;
+		t->asked = false;
+		if (t->sync != NULL)
+			sync_take_bad_page(t->sync, e);
+		else
+			stop_reading(t, e);
+		return;
+	}
+	if (++t->failures >= attempts) {
+		struct err last = *e;
+
+		err_hint(&last, "the next sync goes on from here; if it stays so, check base_url and the network");
+		stop_reading(t, &last);
+		return;
+	}
+	wait_ms = backoff_ms(t, t->failures);
+	if (e->retry_after_ms > wait_ms)
+		wait_ms = e->retry_after_ms;
+	t->wait_until_ms = now_ms(t) + wait_ms;
+	log_warn(t->org->name, "msg=\"no good answer; trying again\" try=%u of=%u wait_ms=%lld why=\"%s\"",
+	         t->failures, attempts, (long long)wait_ms, e->text);
+}
+
+static void
+take_answer(struct tenant *t, struct http_answer *answer, struct page *page)
+{
+	t->failures = t->refusals = t->bad_pages = 0;
+	t->asked = false;
+	log_debug(t->org->name, "msg=\"page\" rows=%zu total=%lld next=%d ms=%lld",
+	          t->sync != NULL ? page->rows : 0, t->sync != NULL ? (long long)page->total_count : 0,
+	          t->sync != NULL && page->has_next, (long long)answer->elapsed_ms);
+	if (t->sync != NULL)
+		sync_take_page(t->sync, page, answer->date_s, t->asked_wall_s, now_ms(t));
+	else
+		t->tested = true;
+}
+
+unsigned
+tenant_take(struct tenant *t, struct http_answer *answer, struct page *page)
+{
+	unsigned exchanges = answer->exchanges > 0 ? answer->exchanges : 1;
+	enum atlas_outcome outcome;
+	struct err e;
+
+	t->prepared = false;
+	t->token_next = false;
+	t->result->requests += exchanges;
+	bucket_charge(&t->own, exchanges - 1, now_ms(t));
+	if (!t->token_request && answer->status == 200)
+		bucket_learn_headers(&t->atlas, answer->ratelimit_limit, answer->ratelimit_remaining, now_ms(t));
+	err_clear(&e);
+	outcome = atlas_take(t->client, answer, page, &e);
+	if (outcome == ATLAS_ANSWERED)
+		take_answer(t, answer, page);
+	else if (outcome == ATLAS_FAILED)
+		take_failure(t, &e);
+	return exchanges;
+}
+
+void
+tenant_lost(struct tenant *t, const struct err *why)
+{
+	take_failure(t, why);
+}

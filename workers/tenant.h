@@ -1,0 +1,48 @@
+/* tenant.h: one organization's work as a job: what it wants next, and what came of it. Puts together the
+ * client (lib/atlas), the reading (lib/sync), the archive (lib/store) and the limits (bucket.h); knows no
+ * threads. It is in the hands of one thread at a time.
+ */
+#ifndef ORGSYNC_WORKERS_TENANT_H
+#define ORGSYNC_WORKERS_TENANT_H
+
+#include "lib/atlas/client.h"
+#include "lib/base/rng.h"
+#include "workers/bucket.h"
+#include "workers/queue.h"
+#include "workers/run.h"
+
+struct tenant;
+
+/* options and result are borrowed and outlive the tenant; result is filled as the work goes on. buffer_bytes:
+ * how much of one organization's events may wait in memory for a commit. NULL: no memory. */
+struct tenant *tenant_new(const struct run_options *options, const struct conf_org *org, uint64_t seed,
+                          size_t buffer_bytes, struct run_result *result);
+void tenant_free(struct tenant *t); /* gives the archive's lock back; NULL is fine */
+
+enum tenant_want {
+	TENANT_DISK,   /* tenant_disk(): blocks on the disk, or on the operator's secret command */
+	TENANT_SEND,   /* tenant_request() when *ret_ready_ms has come, then tenant_take() */
+	TENANT_ENDED   /* the result is whole */
+};
+enum tenant_want tenant_next(struct tenant *t, int64_t *ret_ready_ms, enum lane *ret_lane);
+
+/* Nothing where the disk is not wanted. */
+void tenant_disk(struct tenant *t);
+
+/* Which request to send, and in which session. -1: nothing is to be sent, ask tenant_next() again. */
+int tenant_request(struct tenant *t, struct http_request *ret_request, struct http_session **ret_session);
+
+/* The answer to it; page is scratch memory of the calling thread's. Returns how many requests went over the
+ * wire. */
+unsigned tenant_take(struct tenant *t, struct http_answer *answer, struct page *page);
+
+/* The request could not be sent at all. */
+void tenant_lost(struct tenant *t, const struct err *why);
+
+/* The session its requests go through. */
+struct http_session *tenant_session(const struct tenant *t);
+
+/* No more questions: what was read is committed, then it ends. deadline: that is the reason. */
+void tenant_stop(struct tenant *t, bool deadline);
+
+#endif
