@@ -786,7 +786,7 @@ START_TEST(ledgers_that_cannot_be_trusted)
 	expect_no_open("acme", ORG_A, ERR_LEDGER, "newer");
 	ck_assert_int_eq(unlinkat(place.fd, "acme/ledger.json", 0), 0);
 	ck_assert_int_eq(mkdirat(place.fd, "acme/ledger.json", 0700), 0);
-	expect_no_open("acme", ORG_A, ERR_IO, "not a regular file");
+	expect_no_open("acme", ORG_A, ERR_IO, "no regular file");
 }
 END_TEST
 
