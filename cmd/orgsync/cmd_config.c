@@ -21,7 +21,7 @@ validate(const struct cli *cli)
 {
 	char organizations[HUMAN_LEN], disabled[HUMAN_LEN];
 	struct session s;
-	int code = session_load(cli, &s);
+	int code = session_load(cli, SESSION_ASKS, &s);
 
 	if (code != 0)
 		return code;
@@ -49,7 +49,7 @@ show(const struct cli *cli)
 {
 	struct session s;
 	struct buf b;
-	int code = session_load(cli, &s), failed;
+	int code = session_load(cli, SESSION_ASKS, &s), failed;
 
 	if (code != 0)
 		return code;

@@ -165,7 +165,7 @@ cmd_list(const struct cli *cli)
 	const struct conf_org **orgs;
 	struct session s;
 	size_t n = 0;
-	int code = session_load(cli, &s);
+	int code = session_load(cli, SESSION_OFFLINE, &s);
 
 	if (code != 0)
 		return code;

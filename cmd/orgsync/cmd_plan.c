@@ -158,7 +158,7 @@ cmd_plan(const struct cli *cli)
 	struct planning p = { .s = &s };
 	struct exit_facts facts = { 0 };
 	struct err e;
-	int code = session_open(cli, &s), dirfd = -1;
+	int code = session_open(cli, SESSION_OFFLINE, &s), dirfd = -1;
 
 	if (code != 0)
 		return code;

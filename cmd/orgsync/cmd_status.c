@@ -283,7 +283,7 @@ cmd_status(const struct cli *cli)
 	struct session s;
 	struct status st = { .s = &s, .cli = cli };
 	struct err e;
-	int code = session_open(cli, &s), dirfd = -1;
+	int code = session_open(cli, SESSION_OFFLINE, &s), dirfd = -1;
 
 	if (code != 0)
 		return code;

@@ -168,7 +168,7 @@ cmd_sync(const struct cli *cli)
 	struct session s;
 	struct runner r = { 0 };
 	struct err e;
-	int code = session_open(cli, &s);
+	int code = session_open(cli, SESSION_ASKS, &s);
 
 	if (code != 0)
 		return code;

@@ -88,7 +88,7 @@ cmd_test(const struct cli *cli)
 {
 	struct session s;
 	struct runner r = { 0 };
-	int code = session_open(cli, &s), tokens;
+	int code = session_open(cli, SESSION_ASKS, &s), tokens;
 
 	if (code != 0)
 		return code;

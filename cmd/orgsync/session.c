@@ -82,7 +82,7 @@ find_config(void)
 }
 
 int
-session_load(const struct cli *cli, struct session *ret)
+session_load(const struct cli *cli, enum session_use use, struct session *ret)
 {
 	struct conf_findings findings = { 0 };
 	struct session s = { 0 };
@@ -92,7 +92,8 @@ session_load(const struct cli *cli, struct session *ret)
 	s.path = cli->config != NULL ? strdup(cli->config) : find_config();
 	if (s.path == NULL)
 		return EXIT_NOT_ATTEMPTED;
-	s.conf = conf_load(s.path, s.now_s, &findings);
+	s.conf = use == SESSION_ASKS ? conf_load(s.path, s.now_s, &findings)
+	                             : conf_load_offline(s.path, s.now_s, &findings);
 	if (s.conf == NULL || !cli->quiet)
 		for (size_t i = 0; i < findings.n; i++)
 			say(findings.lines[i]);
@@ -113,11 +114,11 @@ session_load(const struct cli *cli, struct session *ret)
 }
 
 int
-session_open(const struct cli *cli, struct session *ret)
+session_open(const struct cli *cli, enum session_use use, struct session *ret)
 {
 	struct session s;
 	struct err e;
-	int code = session_load(cli, &s);
+	int code = session_load(cli, use, &s);
 
 	if (code != 0)
 		return code;

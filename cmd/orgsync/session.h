@@ -19,10 +19,15 @@ struct session {
 	int64_t now_s;                 /* wall clock at the start of the command */
 };
 
+enum session_use {
+	SESSION_ASKS,     /* the command asks Atlas, or judges the configuration: secrets must be there */
+	SESSION_OFFLINE   /* it looks at the archive alone */
+};
+
 /* Findings and other errors go to stderr. 0, or the exit code; on failure nothing is left to close. */
-int session_open(const struct cli *cli, struct session *ret) __attribute__((warn_unused_result));
+int session_open(const struct cli *cli, enum session_use use, struct session *ret) __attribute__((warn_unused_result));
 /* As session_open(), without a selection: every organization stands in conf->orgs. */
-int session_load(const struct cli *cli, struct session *ret) __attribute__((warn_unused_result));
+int session_load(const struct cli *cli, enum session_use use, struct session *ret) __attribute__((warn_unused_result));
 void session_close(struct session *s);
 
 /* The line "12 organizations read, 1 disabled, 11 selected" on stderr, unless --quiet. */

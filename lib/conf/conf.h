@@ -87,6 +87,9 @@ struct conf_findings {
  * memory is short). Findings are filled in both cases; the caller frees them. now_s (epoch seconds)
  * is what a start time is called "in the future" against. */
 struct conf *conf_load(const char *path, int64_t now_s, struct conf_findings *ret_findings);
+/* The same for those who ask nothing of Atlas (status, plan, verify, list): whether the secrets can be had is
+ * not looked at, so that a monitor needs none of them. How they are given must be right all the same. */
+struct conf *conf_load_offline(const char *path, int64_t now_s, struct conf_findings *ret_findings);
 void conf_free(struct conf *conf);               /* NULL is fine; plain secrets are wiped */
 void conf_findings_free(struct conf_findings *f);
 

@@ -450,8 +450,8 @@ load(struct load *l, const char *path)
 	return hide_variables(l);
 }
 
-struct conf *
-conf_load(const char *path, int64_t now_s, struct conf_findings *ret_findings)
+static struct conf *
+load_whole(const char *path, int64_t now_s, bool no_secrets, struct conf_findings *ret_findings)
 {
 	struct load l = { 0 };
 	struct conf_findings findings = { 0 };
@@ -462,7 +462,7 @@ conf_load(const char *path, int64_t now_s, struct conf_findings *ret_findings)
 	if (l.whole == NULL)
 		return NULL;
 	report_init(&l.report);
-	l.values = (struct values){ &l.whole->arena, &l.report, now_s };
+	l.values = (struct values){ &l.whole->arena, &l.report, now_s, no_secrets };
 	result = load(&l, path);
 	report_finish(&l.report, &findings);
 	free(l.sources);
@@ -473,6 +473,18 @@ conf_load(const char *path, int64_t now_s, struct conf_findings *ret_findings)
 		return NULL;
 	}
 	return &l.whole->conf;
+}
+
+struct conf *
+conf_load(const char *path, int64_t now_s, struct conf_findings *ret_findings)
+{
+	return load_whole(path, now_s, false, ret_findings);
+}
+
+struct conf *
+conf_load_offline(const char *path, int64_t now_s, struct conf_findings *ret_findings)
+{
+	return load_whole(path, now_s, true, ret_findings);
 }
 
 void

@@ -48,6 +48,8 @@ section_read(struct values *v, const struct section *section, const struct node 
 static void
 check_secrets(struct values *v, const struct node *const *seen, const struct conf_org *org)
 {
+	if (v->no_secrets)
+		return;
 	if (seen[ORG_CLIENT_SECRET] != NULL)
 		secret_check(v, "client_secret", seen[ORG_CLIENT_SECRET]->at, &org->client_secret);
 	if (seen[ORG_PRIVATE_KEY] != NULL)

@@ -14,6 +14,7 @@ struct values {
 	struct arena *arena;
 	struct report *report;
 	int64_t now_s;
+	bool no_secrets;   /* whether secrets can be had does not matter to the caller */
 };
 
 /* Sets key's value at into + key->offset. 0; or -1 with into untouched: reported, or no memory. */

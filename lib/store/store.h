@@ -83,7 +83,7 @@ int store_quarantine_count(const struct store *s, uint64_t *ret_n, struct err *e
 /* One finding of store_verify(): about a file ("events/2025/2025-08-11.ndjson") or a range. */
 struct store_finding {
 	const char *path;            /* below the organization's directory; NULL for a range */
-	int64_t from_s, to_s;        /* the seconds concerned */
+	int64_t from_s, to_s;        /* the seconds concerned; 0 and 0: no particular ones */
 	const char *text;            /* what is wrong, and what to do */
 };
 

@@ -265,6 +265,18 @@ class NeverRun(Cli):
                     done = json.loads(self.orgsync(command, "--json", *arguments).out)
                     self.assertEqual([o["name"] for o in done["organizations"]], names)
 
+    def test_a_monitor_needs_no_secrets(self):
+        self.write("orgsync.yaml", "\n".join([
+            "version: 1", "atlas: { base_url: http://127.0.0.1:9 }",
+            "output: { directory: %s/archive }" % self.directory, "organizations:", "  - name: acme",
+            "    org_id: %024x" % 1, "    public_key: abcdefgh",
+            "    private_key: { env: NOT_SET_HERE }"]) + "\n")
+        for command in READING:
+            done = self.orgsync(command)
+            self.assertEqual(done.code, 0, str(done))
+        for command in (("sync",), ("test",), ("config", "validate"), ("config", "show")):
+            self.fails(command, "NOT_SET_HERE")
+
     def test_list(self):
         self.three()
         done = self.orgsync("list")
