@@ -152,6 +152,7 @@ reading_take_bad_page(struct sync *s, const struct err *why)
 	}
 	lose(s, r->from_s, why);
 	s->gave_up = true;
+	s->sound = false;
 	r->active = false;
 }
 
