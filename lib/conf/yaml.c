@@ -165,11 +165,10 @@ set_anchor(struct reader *r, const yaml_char_t *name, const struct node *node)
 static void
 check_tag(struct reader *r, const yaml_char_t *tag, struct place at)
 {
-	struct quoted q;
-
+	/* Nor is it told which: a password that begins with ! and stands without quotes is a tag to YAML. */
 	if (tag != NULL)
-		report_error(r->report, at, "YAML tag %s: tags have no meaning here; take it out",
-		             quote(&q, (const char *)tag, strlen((const char *)tag)));
+		report_error(r->report, at, "YAML tags have no meaning here: take it out, or put a value that "
+		             "begins with ! in quotes");
 }
 
 static void

@@ -172,6 +172,7 @@ reading_take_bad_page(struct sync *s, const struct err *why)
 		begin_pass(r);
 		return;
 	}
+	s->sound = false;
 	give_up_second(s, why);
 }
 

@@ -4,6 +4,7 @@ cannot be had is reported, not hidden."""
 
 import datetime
 import hashlib
+import http.server
 import json
 import os
 import re
@@ -131,6 +132,50 @@ class Faults(harness.TestCase):
                     wrong = harness.difference(harness.archive_lines(os.path.join(archives, name)),
                                                sandbox.events_now(name, end=covered))
                     self.assertEqual(wrong, "")
+
+
+class Nonsense(http.server.BaseHTTPRequestHandler):
+    """Answers everything with 200 and sound JSON that means nothing."""
+
+    asked = 0
+
+    def do_GET(self):
+        type(self).asked += 1
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "16")
+        self.end_headers()
+        self.wfile.write(b'{"portal": true}')
+
+    def log_message(self, *_):
+        pass
+
+
+class Elsewhere(harness.TestCase):
+    def test_a_server_that_is_none(self):
+        """Such an answer is no matter of one bad second: it ends soon, and not second by second."""
+        sandbox = self.sandbox("--organizations", "2", "--events", "5")
+        config = sandbox.config(self.directory)
+        port = self.serve(Nonsense)
+        self.edit(config, (r'base_url: "[^"]*"', 'base_url: "http://127.0.0.1:%d"' % port))
+        report = self.sync(config, code=4)
+        self.assertLessEqual(Nonsense.asked, 2 * 6)
+        for entry in report["organizations"]:
+            self.assertEqual(entry["error"]["code"], "page")
+            self.assertIn("base_url", entry["error"]["hint"])
+        # Nor is it a credential that works.
+        done = harness.orgsync("test", "-c", config)
+        self.assert_code(done, 4)
+
+    def test_a_server_that_is_not_there(self):
+        """It is tried for a while; the deadline ends a wait, too."""
+        sandbox = self.sandbox("--organizations", "2", "--events", "5")
+        config = sandbox.config(self.directory, more="limits: { deadline: 2s }\n")
+        sandbox.stop()
+        done = harness.orgsync("sync", "-c", config)
+        self.assert_code(done, 10)
+        self.assertLess(done.seconds, 6)
+        self.assertIn("no good answer; trying again", done.err)
 
 
 class Poison(harness.TestCase):
