@@ -15,7 +15,8 @@
  *    arrives during a pass pushes another one into a place that is read again: the pass then has a row
  *    twice, or one more place, and never proves too much.
  * Rows outside [from - 1, to] (a server that ignores a bound, an event with a wrong date) are filed under
- * the time they show, but end nothing: only a page of nothing but older ones does.
+ * the time they show unless that lies before the start, but end nothing: only a page of nothing but older
+ * ones does.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -243,6 +244,8 @@ keep(struct sync *s, const struct page *page, int64_t from_s, int64_t to_s, int6
 	for (size_t i = 0; i < page->n_events; i++) {
 		int64_t second_s = isotime_second(page->events[i].created_ns);
 
+		if (second_s < s->result.wanted_from_s)
+			continue; /* a server that ignores minDate: nothing from before the start is wanted */
 		if ((second_s >= from_s && second_s < to_s) || second_s < r->from_s - 1 || second_s > max_s)
 			s->keep[n++] = page->events[i];
 	}
@@ -447,7 +450,7 @@ take_pass(struct sync *s, const struct page *page, const struct rows *rows, bool
 {
 	struct reading *r = &s->reading;
 	int64_t second_s = r->to_s - 1, from_s = r->from_s;
-	bool complete, short_rows = !more && rows_are_short(r, page);
+	bool complete, short_rows = !more && !rows->all_before && rows_are_short(r, page);
 
 	if (short_rows && !r->pass_broken && r->to_s - r->from_s > 1) {
 		take_short(s, page);

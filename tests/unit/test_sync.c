@@ -440,11 +440,29 @@ START_TEST(an_event_with_a_wrong_date_ends_nothing)
 {
 	begin(SYNC_START_AT, NOW_S - 100, 10);
 	ASKED(101, 10, 1);
-	/* "stray" is a year too old. If it counted, all that is older than 30 would be lost. */
-	ANSWER(true, 9, { 20, "a" }, { 25, "b" }, { 30, "c" }, { 30, "d" }, { 31536000, "stray" });
+	ANSWER(true, 9, { 20, "a" }, { 25, "b" }, { 30, "c" }, { 40, "d" }, { 40, "e" });
+	ASKED(101, 39, 1);
+	/* "stray" was asked for by nobody. If it counted, [39, 10) would be read again. */
+	ANSWER(true, 9, { 5, "stray" }, { 45, "f" }, { 50, "g" }, { 60, "h" }, { 60, "i" });
+	ASKED(101, 59, 1);
+	ck_assert_uint_eq(memory.n_put, 6);
+	ck_assert_str_eq(memory.ids[3], "stray"); /* and it is not lost either */
+}
+END_TEST
+
+START_TEST(a_server_that_ignores_the_start_fills_no_archive)
+{
+	begin(SYNC_START_AT, NOW_S - 100, 10);
+	ASKED(101, 10, 1);
+	/* If a year ago counted as progress, all that is older than 30 would be lost. */
+	ANSWER(true, 9, { 20, "a" }, { 25, "b" }, { 30, "c" }, { 30, "d" }, { 31536000, "before" });
 	ASKED(101, 29, 1);
-	ck_assert_uint_eq(memory.n_put, 3);
-	ck_assert_str_eq(memory.ids[2], "stray"); /* and it is not lost either */
+	ANSWER(true, 9, { 30, "c" }, { 30, "d" }, { 31536000, "x" }, { 31536001, "y" }, { 31536002, "z" });
+	ASKED(101, 29, 2);
+	ANSWER(true, 9, { 31536003, "u" }, { 31536004, "v" });
+	ck_assert(!asks());
+	ck_assert_uint_eq(memory.n_put, 4);
+	COVERED(0, 100, 10);
 }
 END_TEST
 
@@ -561,6 +579,7 @@ main(void)
 	tcase_add_test(tc, an_event_of_another_organization_ends_it);
 	tcase_add_test(tc, an_event_that_cannot_be_filed_is_kept_apart_and_covered);
 	tcase_add_test(tc, an_event_with_a_wrong_date_ends_nothing);
+	tcase_add_test(tc, a_server_that_ignores_the_start_fills_no_archive);
 	tcase_add_test(tc, a_store_that_fails_ends_it_without_another_write);
 	tcase_add_test(tc, a_stop_commits_what_was_read);
 	tcase_add_test(tc, a_next_that_is_always_there_ends_with_empty_pages);
