@@ -217,7 +217,7 @@ class Pace(harness.TestCase):
         return re.findall(r"level=debug org=(\S+) msg=\"page\" ", done.err), done
 
     def test_priority(self):
-        sandbox = self.sandbox("--organizations", "8", "--events", "10", "--no-limits", "--latency", "100", *DAYS)
+        sandbox = self.sandbox("--organizations", "8", "--events", "10", "--no-limits", "--latency", "300", *DAYS)
         config = sandbox.config(self.directory, more="limits: { workers: 1, in_flight: 1 }\n",
                                 orgs={"org%04d" % i: "priority: %d" % p for i, p in enumerate((0, -5, 7, 7, 3, 1000, -1000, 1), 1)})
         order, _ = self.order(config)
