@@ -151,7 +151,33 @@ class Nonsense(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Later(Nonsense):
+    """Asks for a pause of eleven days."""
+
+    status = 429
+
+    def do_GET(self):
+        type(self).asked += 1
+        self.send_response(self.status)
+        self.send_header("Retry-After", "999999")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
 class Elsewhere(harness.TestCase):
+    def test_a_pause_of_days_is_not_waited_for(self):
+        """Without a deadline such a run would hold its lock for as long, and nobody would hear of it."""
+        sandbox = self.sandbox("--organizations", "2", "--events", "5")
+        config = sandbox.config(self.directory)
+        port = self.serve(Later)
+        self.edit(config, (r'base_url: "[^"]*"', 'base_url: "http://127.0.0.1:%d"' % port))
+        for Later.status in (429, 503):
+            Later.asked = 0
+            report = self.sync(config, code=4)
+            self.assertEqual(Later.asked, 2)
+            for entry in report["organizations"]:
+                self.assertIn("hour", entry["error"]["hint"])
+
     def test_a_server_that_is_none(self):
         """Such an answer is no matter of one bad second: it ends soon, and not second by second."""
         sandbox = self.sandbox("--organizations", "2", "--events", "5")
