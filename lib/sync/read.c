@@ -208,7 +208,8 @@ look_at_rows(const struct reading *r, const struct page *page, int64_t max_s, st
 
 /* Whether the answer goes on after this page. A totalCount is an estimate: one that is too large costs a
  * question, and an empty page ends the matter. So do many of them that name a next one: some servers always
- * do. */
+ * do. One that is absent, or smaller than what came, says nothing at all: then only a page that is asked for
+ * and empty shows the end, for the server may give fewer rows than it was asked for. */
 static bool
 goes_on(const struct reading *r, const struct page *page)
 {
@@ -220,7 +221,9 @@ goes_on(const struct reading *r, const struct page *page)
 		return false;
 	if (page->rows >= r->rows)
 		return true;
-	return page->total_count > 0 && (uint64_t)page->total_count > so_far;
+	if (page->total_count < 0 || (uint64_t)page->total_count < so_far)
+		return page->rows > 0;
+	return (uint64_t)page->total_count > so_far;
 }
 
 /* Hands the events of seconds [from_s, to_s) to the store, and those outside of what was asked. */

@@ -216,8 +216,8 @@ page_is_ours(struct sync *s, const struct page *page)
 	err_clear(&e);
 	if (page->n_foreign > 0) {
 		err_set(&e, ERR_FOREIGN_EVENT, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
-		        "the server sent %zu event(s) of another organization (%s); none was written",
-		        page->n_foreign, page->foreign_org_id);
+		        "the server sent %zu event%s of another organization (%s); none was written",
+		        page->n_foreign, page->n_foreign == 1 ? "" : "s", page->foreign_org_id);
 		err_hint(&e, "check org_id and the credential; if both are right, tell MongoDB support");
 		sync_stop(s, &e);
 		return false;

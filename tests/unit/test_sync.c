@@ -281,6 +281,28 @@ START_TEST(a_silent_cap_is_taken_over_for_page_numbers)
 }
 END_TEST
 
+START_TEST(a_count_that_says_nothing_is_not_believed)
+{
+	const int64_t counts[] = { 0, -1, 2 };
+
+	for (int i = 0; i < 3; i++) {
+		/* A server that caps its pages at three rows, without a word, and counts nothing. */
+		begin(SYNC_START_AT, NOW_S - 100, 10);
+		ASKED(101, 10, 1);
+		ANSWER(false, counts[i], { 20, "a" }, { 30, "b" }, { 40, "c" });
+		ASKED(101, 39, 1);
+		ANSWER(false, counts[i], { 40, "c" }, { 50, "d" }, { 60, "e" });
+		ASKED(101, 59, 1);
+		ANSWER(false, counts[i] > 0 ? 0 : counts[i], { 60, "e" });
+		ASKED(101, 59, 2); /* one row of three: it is empty that ends it */
+		ANSWER(false, 0);
+		ck_assert(!asks());
+		ck_assert_uint_eq(memory.n_put, 5);
+		COVERED(0, 100, 10);
+	}
+}
+END_TEST
+
 START_TEST(a_page_in_no_order_is_halved)
 {
 	begin(SYNC_START_AT, NOW_S - 18, 10);
@@ -569,6 +591,7 @@ main(void)
 	tcase_add_test(tc, an_unstable_second_is_given_up_and_the_rest_goes_on);
 	tcase_add_test(tc, an_answer_that_ends_before_its_count_is_read_twice);
 	tcase_add_test(tc, a_silent_cap_is_taken_over_for_page_numbers);
+	tcase_add_test(tc, a_count_that_says_nothing_is_not_believed);
 	tcase_add_test(tc, a_page_in_no_order_is_halved);
 	tcase_add_test(tc, a_bad_page_is_narrowed_to_one_second);
 	tcase_add_test(tc, a_bad_second_in_two_years_is_found_in_few_questions);

@@ -99,7 +99,9 @@ make_history(uint64_t seed, struct history *h)
 		h->lie = (int)rng_below(r, 7) - (h->silent_cap > 0 && h->never_next ? 0 : 3);
 	h->lies_of_none = h->lie > 0 && chance(r, 50);
 	h->cap_wavers = h->silent_cap > 0 && !h->never_next && !h->always_next && chance(r, 30);
-	h->no_count = chance(r, 10) && !(h->silent_cap > 0 && h->never_next);
+	if (chance(r, 5))
+		h->lie = -1000000; /* always 0 */
+	h->no_count = chance(r, 10);
 	h->rounds = chance(r, 30);
 	h->changes = chance(r, 40);
 	h->no_date = chance(r, 10);
