@@ -203,7 +203,7 @@ read_kept(struct atlas_token *ret, const struct atlas_token_place *place, const 
 		expires = json_object_get(object, "expires_at");
 		if (member_is(object, "base_url", place->base_url) &&
 		    member_is(object, "client_id", place->client_id) && json_is_integer(expires) &&
-		    read_members(&t, object) && t.text != NULL)
+		    json_integer_value(expires) > 0 && read_members(&t, object) && t.text != NULL)
 			t.expires_at_s = json_integer_value(expires);
 		wipe_member(object, "access_token");
 	}
