@@ -147,12 +147,28 @@ cpp_check()
 		-j "$jobs" -I . -D_GNU_SOURCE -D__linux__ -U__FreeBSD__ lib workers cmd tests
 }
 
+# The tests of the archive make tens of thousands of files durable; in memory that costs a third of the time.
+# Nothing they look for depends on the disk: what they stop is the program, not the machine.
+scratch_in_memory()
+{
+	[ -z "${TMPDIR-}" ] && [ -d /dev/shm ] && [ -w /dev/shm ] || return 0
+	[ "$(stat -f -c %T /dev/shm)" = tmpfs ] || return 0
+	[ "$(df -Pk /dev/shm | awk 'NR == 2 { print $4 }')" -gt 1000000 ] || return 0
+	TMPDIR=$(mktemp -d /dev/shm/orgsync-tests.XXXXXX) || return 0
+	export TMPDIR
+	trap 'rm -rf "$TMPDIR"' EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
 start=$(now)
 mkdir -p "$logs"
 examples/install-packages.sh --tests || { failed=1; finish; }
 if [ ! -x configure ] || [ ! -f Makefile.in ] || [ ! -f build-aux/missing ] || [ ! -f config.h.in ]; then
 	phase 'autogen' ./autogen.sh || give_up
 fi
+
+scratch_in_memory
 
 phase 'build' build normal check-programs --enable-werror || give_up
 test_phase 'tests' normal check

@@ -32,6 +32,7 @@ static void
 found(void *ctx, const struct store_finding *finding)
 {
 	char from[HUMAN_LEN], to[HUMAN_LEN], line[400];
+	bool has_range = finding->from_s < finding->to_s; /* a file of another kind belongs to no time */
 	struct verify *v = ctx;
 	json_t *entry;
 
@@ -39,7 +40,8 @@ found(void *ctx, const struct store_finding *finding)
 	v->org_n++;
 	if (v->list != NULL) {
 		entry = json_pack("{s:o, s:o, s:o, s:o}", "path", json_text(finding->path), "from",
-		                  json_time(finding->from_s), "to", json_time(finding->to_s), "text",
+		                  has_range ? json_time(finding->from_s) : json_null(), "to",
+		                  has_range ? json_time(finding->to_s) : json_null(), "text",
 		                  json_text(finding->text));
 		v->no_memory |= json_array_append_new(v->org_findings, entry) != 0;
 		return;

@@ -341,7 +341,12 @@ take_org(struct atlas_client *c, const struct http_answer *answer, struct err *e
 		c->counts.malformed++;
 	} else {
 		id = json_string_value(json_object_get(object, "id"));
-		if (id != NULL && strcasecmp(id, c->o.org_id) != 0) {
+		if (id == NULL) {
+			/* Whatever answers with 200 to anything would pass for a credential that works. */
+			err_set(&why, ERR_SERVER, ERR_SCOPE_ORGANIZATION, ERR_RETRY_LATER,
+			        "the answer is no organization's description: it has no id");
+			err_hint(&why, "check base_url and api; a proxy or a login page on the way may have answered");
+		} else if (strcasecmp(id, c->o.org_id) != 0) {
 			err_set(&why, ERR_ROLE, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
 			        "the server answers for another organization than %s", c->o.org_id);
 			err_hint(&why, "check that org_id and credential belong together");

@@ -223,8 +223,9 @@ on_alias(struct reader *r, const yaml_event_t *event)
 			target = r->anchors[i - 1].node;
 	r->failed = true;
 	if (target == NULL) {
-		report_error(r->report, at, "alias of an anchor that is not there: %s",
-		             quote(&q, name, strlen(name)));
+		/* Its name is not told: it may be a password without quotes. */
+		report_error(r->report, at, "alias of an anchor that is not there; a value that begins with * "
+		             "has to stand in quotes");
 		return;
 	}
 	if (target->open) {

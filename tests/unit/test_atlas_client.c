@@ -329,8 +329,8 @@ START_TEST(login_test)
 	static const struct { const char *body; enum err_code code; } cases[] = {
 		{ "{\"id\":\"" ORG "\",\"name\":\"Acme\",\"isDeleted\":false}", ERR_NONE },
 		{ "{\"id\":\"32B6E34B3D91647ABB20E7B8\"}", ERR_NONE },
-		{ "{\"name\":\"Acme\"}", ERR_NONE },
-		{ "{\"id\":7}", ERR_NONE },
+		{ "{\"name\":\"Acme\"}", ERR_SERVER },
+		{ "{\"id\":7}", ERR_SERVER },
 		{ "{\"id\":\"32b6e34b3d91647abb20e7b9\"}", ERR_ROLE },
 		{ "{\"id\":\"" ORG "\",\"isDeleted\":true}", ERR_TENANT },
 		{ "[]", ERR_PAGE },
