@@ -48,7 +48,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	answer.status = (data[1] << 8 | data[2]) % 1000;
 	if (data[0] & 2)
-		answer.retry_after_s = INT64_C(1) << (data[0] >> 2);
+		answer.retry_after_s = INT64_C(1) << (data[0] >> 2) % 40;
 	body.len = body.size = body.cap_bytes = size - 3;
 	body.data = fuzz_copy(data + 3, size - 3);
 	answer.body = &body;

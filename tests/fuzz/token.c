@@ -48,7 +48,7 @@ check_reply(const uint8_t *data, size_t size)
 static const char *
 kept_name(const struct atlas_token_place *place)
 {
-	static char name[100];
+	static char name[256];
 	struct atlas_token t = { .text = (char *)(uintptr_t)"x", .expires_at_s = FUZZ_NOW_S + 60, .lifetime_s = 60 };
 	struct dirent *entry;
 	DIR *dir;
