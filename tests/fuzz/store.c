@@ -203,7 +203,10 @@ verify(const struct world *w)
 	struct store *s = open_store(w, true, &e);
 	int n;
 
-	MUST(s != NULL);
+	if (s == NULL) { /* DAY_LIES: more events than bytes */
+		MUST(e.code == ERR_LEDGER && fuzz_is_line(e.text));
+		return -1;
+	}
 	n = store_verify(s, found, NULL, &e);
 	store_close(s);
 	return n;
