@@ -97,8 +97,8 @@ void conf_findings_free(struct conf_findings *f);
  * One trailing newline is cut off; more lines, and control characters, are refused. A file must be a regular one that its owner alone can read and that
  * this user (or root) owns. A command runs without a shell, with no secret in its environment, at most
  * CONF_SECRET_TIMEOUT_MS and CONF_SECRET_MAX bytes; blocks until then. systemd: the file of that name
- * in $CREDENTIALS_DIRECTORY, whose group bits do not count. An empty secret is an error. 0, or -1 with code ERR_SECRET; the text
- * never holds a part of the secret. Any thread. */
+ * in $CREDENTIALS_DIRECTORY, whose group bits do not count. An empty secret is an error. 0, or -1 with code ERR_SECRET or
+ * ERR_NOMEM; the text never holds a part of the secret. Any thread. */
 #define CONF_SECRET_MAX 65536
 #define CONF_SECRET_TIMEOUT_MS 30000
 int conf_secret_read(const struct conf_secret *secret, struct buf *b, struct err *e)
