@@ -6,6 +6,7 @@ THREADED_UNIT += tests/unit/test_http tests/unit/test_queue
 endif
 THREADED_FUNC =
 THREADED_FUNC += tests/func/test_exit_codes.py
+THREADED_FUNC += tests/func/test_isolation.py
 THREADED_FUNC += tests/func/test_sandbox.py
 THREADED_FUNC += tests/func/test_sync_exact.py
 THREADED_FUNC += tests/func/test_sync_refused.py

@@ -63,6 +63,7 @@ struct run_options {
 	int64_t deadline_ms;                   /* from run_go() on; 0: none */
 	int attempts;                          /* tries of one question before its failure counts; 0: 6 */
 	int64_t backoff_ms;                    /* first pause; doubles, with jitter, to 60 s; 0: 1,000 */
+	int64_t outage_wait_ms;                /* how long a server that answers nobody is waited for */
 	/* Called once per organization when it has ended, one call at a time, from any worker thread; must
 	 * not call back into the run. May be NULL. */
 	void (*finished)(void *ctx, const struct run_result *result);

@@ -46,6 +46,8 @@ struct tenant {
 	bool token_request, forget;
 	bool token_next;         /* a guess: the next request is one for a token */
 	unsigned failures, refusals, bad_pages, bad_pages_seen;
+	unsigned outages;        /* of the server, when a failure was counted last */
+	struct err trouble;      /* why the last answer was none */
 	int64_t wait_until_ms;   /* backoff */
 	int64_t asked_wall_s, first_sent_ms;
 	bool stopped, deadline, tested;
@@ -156,7 +158,7 @@ stop_reading(struct tenant *t, const struct err *why)
 }
 
 void
-tenant_stop(struct tenant *t, bool deadline)
+tenant_stop(struct tenant *t, bool deadline, const struct err *why)
 {
 	if (t->stopped || t->state == STATE_CLOSE || t->state == STATE_ENDED)
 		return;
@@ -164,10 +166,12 @@ tenant_stop(struct tenant *t, bool deadline)
 	t->deadline = deadline;
 	if (t->state == STATE_PREPARE)
 		t->state = STATE_WORK;
-	if (t->state == STATE_OPEN)
+	if (t->state == STATE_OPEN && why != NULL)
+		end_with(t, why);
+	else if (t->state == STATE_OPEN)
 		t->state = STATE_CLOSE;
 	else
-		stop_reading(t, NULL);
+		stop_reading(t, why);
 }
 
 /* ---- what comes next ---- */
@@ -404,6 +408,8 @@ tenant_request(struct tenant *t, struct http_request *ret_request, struct http_s
 	else
 		bucket_charge(&t->atlas, 1, now_ms(t));
 	bucket_charge(&t->own, 1, now_ms(t));
+	/* A server that breaks connections is not to be asked over every one that is kept. */
+	t->request.fresh = t->failures > 0;
 	*ret_request = t->request;
 	*ret_session = t->session;
 	return 0;
@@ -438,6 +444,16 @@ take_refusal(struct tenant *t, const struct err *e)
 	         t->refusals);
 	if (t->refusals > REFUSALS_MAX)
 		stop_reading(t, e);
+}
+
+/* While the server answers nobody the run decides who asks when, and when to give up. */
+static bool
+is_of_the_server(struct tenant *t, const struct tenant_server *server, enum outage_sign sign)
+{
+	if (server->outages != t->outages)
+		t->failures = 0;
+	t->outages = server->outages;
+	return server->silent && (sign == OUTAGE_SILENT || sign == OUTAGE_WRONG);
 }
 
 static void
@@ -509,12 +525,32 @@ take_answer(struct tenant *t, struct http_answer *answer, struct page *page)
 		t->tested = true;
 }
 
+static enum outage_sign
+sign_of(enum atlas_outcome outcome, const struct err *e)
+{
+	if (outcome != ATLAS_FAILED)
+		return OUTAGE_ANSWERED;
+	switch (e->code) {
+	case ERR_NETWORK:
+	case ERR_TIMEOUT:
+	case ERR_SERVER:
+	case ERR_TLS:
+	case ERR_REDIRECT:
+		return e->retry == ERR_RETRY_OPERATOR ? OUTAGE_WRONG : OUTAGE_SILENT;
+	case ERR_NOMEM:
+		return OUTAGE_NOTHING;
+	default:
+		return OUTAGE_ANSWERED;
+	}
+}
+
 unsigned
-tenant_take(struct tenant *t, struct http_answer *answer, struct page *page)
+tenant_take(struct tenant *t, struct http_answer *answer, struct page *page, const struct tenant_server *server,
+            enum outage_sign *ret_sign)
 {
 	unsigned exchanges = answer->exchanges > 0 ? answer->exchanges : 1;
+	struct err *e = &t->trouble;
 	enum atlas_outcome outcome;
-	struct err e;
 
 	t->prepared = false;
 	t->token_next = false;
@@ -522,13 +558,20 @@ tenant_take(struct tenant *t, struct http_answer *answer, struct page *page)
 	bucket_charge(&t->own, exchanges - 1, now_ms(t));
 	if (!t->token_request && answer->status == 200)
 		bucket_learn_headers(&t->atlas, answer->ratelimit_limit, answer->ratelimit_remaining, now_ms(t));
-	err_clear(&e);
-	outcome = atlas_take(t->client, answer, page, &e);
+	err_clear(e);
+	outcome = atlas_take(t->client, answer, page, e);
+	*ret_sign = sign_of(outcome, e);
 	if (outcome == ATLAS_ANSWERED)
 		take_answer(t, answer, page);
-	else if (outcome == ATLAS_FAILED)
-		take_failure(t, &e);
+	else if (outcome == ATLAS_FAILED && !is_of_the_server(t, server, *ret_sign))
+		take_failure(t, e);
 	return exchanges;
+}
+
+const struct err *
+tenant_trouble(const struct tenant *t)
+{
+	return &t->trouble;
 }
 
 void

@@ -8,6 +8,7 @@
 #include "lib/atlas/client.h"
 #include "lib/base/rng.h"
 #include "workers/bucket.h"
+#include "workers/outage.h"
 #include "workers/queue.h"
 #include "workers/run.h"
 
@@ -32,9 +33,18 @@ void tenant_disk(struct tenant *t);
 /* Which request to send, and in which session. -1: nothing is to be sent, ask tenant_next() again. */
 int tenant_request(struct tenant *t, struct http_request *ret_request, struct http_session **ret_session);
 
+/* What is known of the server that all organizations share. */
+struct tenant_server {
+	bool silent;       /* it answers nobody: a failure is not the organization's, and is not counted */
+	unsigned outages;  /* what was counted before the last of them is forgotten */
+};
+
 /* The answer to it; page is scratch memory of the calling thread's. Returns how many requests went over the
- * wire. */
-unsigned tenant_take(struct tenant *t, struct http_answer *answer, struct page *page);
+ * wire, and what the answer says of the server. */
+unsigned tenant_take(struct tenant *t, struct http_answer *answer, struct page *page,
+                     const struct tenant_server *server, enum outage_sign *ret_sign);
+/* Why its last answer was none; valid until the next tenant_take(). */
+const struct err *tenant_trouble(const struct tenant *t);
 
 /* The request could not be sent at all. */
 void tenant_lost(struct tenant *t, const struct err *why);
@@ -42,7 +52,8 @@ void tenant_lost(struct tenant *t, const struct err *why);
 /* The session its requests go through. */
 struct http_session *tenant_session(const struct tenant *t);
 
-/* No more questions: what was read is committed, then it ends. deadline: that is the reason. */
-void tenant_stop(struct tenant *t, bool deadline);
+/* No more questions: what was read is committed, then it ends. deadline: that is the reason; why: it has
+ * failed, for this reason, or NULL. */
+void tenant_stop(struct tenant *t, bool deadline, const struct err *why);
 
 #endif

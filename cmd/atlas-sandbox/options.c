@@ -60,6 +60,7 @@ static const struct option long_options[] = {
 	{ "live", required_argument, NULL, OPT_SETTING },
 	{ "late", required_argument, NULL, OPT_SETTING },
 	{ "latency", required_argument, NULL, OPT_SETTING },
+	{ "event-bytes", required_argument, NULL, OPT_SETTING },
 	{ "order", required_argument, NULL, OPT_SETTING },
 	{ "created", required_argument, NULL, OPT_SETTING },
 	{ "json", required_argument, NULL, OPT_SETTING },
@@ -91,6 +92,7 @@ static const char help_text[] =
 	"  --count exact|wrong         totalCount\n"
 	"  --silent-cap N              never more than N rows a page\n"
 	"  --latency MS                before each answer\n"
+	"  --event-bytes N             each event has a field of so many bytes more\n"
 	"  --credentials digest|service-account|both|mixed\n"
 	"  --fault KIND:PROBABILITY    429, 500, 503, reset, truncate, malformed, stale, redirect, hang;\n"
 	"                              may be given several times\n"

@@ -339,6 +339,13 @@ put_event(struct json_writer *w, const struct subject *s, bool raw)
 	put_links(w, s);
 	KEY(w, "orgId");
 	put_quoted(w, s->poison == POISON_FOREIGN ? s->org->foreign_id : s->org->org_id);
+	if (s->org->set.event_bytes > 0) {
+		KEY(w, "padding");
+		*w->at++ = '"';
+		memset(w->at, 'x', s->org->set.event_bytes);
+		w->at += s->org->set.event_bytes;
+		*w->at++ = '"';
+	}
 	if (by_key) {
 		KEY(w, "publicKey");
 		PUT(w, "\"pubkey");
@@ -395,14 +402,15 @@ render_event(struct buf *b, const struct org *org, uint64_t position, bool raw, 
              unsigned depth)
 {
 	struct json_writer w = { .style = style, .depth = depth };
+	size_t most = RENDER_EVENT_MAX + (size_t)org->set.event_bytes;
 	struct subject s;
 
-	if (buf_reserve(b, RENDER_EVENT_MAX) != 0)
+	if (buf_reserve(b, most) != 0)
 		return -1;
 	subject_init(&s, org, position);
 	w.at = b->data + b->len;
 	put_event(&w, &s, raw);
-	assert((size_t)(w.at - b->data) - b->len <= RENDER_EVENT_MAX); /* all its parts are ours */
+	assert((size_t)(w.at - b->data) - b->len <= most); /* all its parts are ours */
 	b->len = (size_t)(w.at - b->data);
 	return 0;
 }

@@ -7,7 +7,7 @@
 #include "cmd/atlas-sandbox/model.h"
 #include "lib/base/buf.h"
 
-/* No event in any style takes more bytes. */
+/* No event in any style takes more bytes, but for those of the setting event-bytes. */
 #define RENDER_EVENT_MAX 8192
 
 /* JSON in one of three styles, written into a buffer the caller has made large enough. */

@@ -8,7 +8,7 @@
 #include "cmd/atlas-sandbox/auth.h"
 #include "lib/base/buf.h"
 
-#define REPLY_BODY_MAX (64u << 20)
+#define REPLY_BODY_MAX (1u << 30)
 #define TYPE_JSON "application/json"
 #define TYPE_V2 "application/vnd.atlas.2023-01-01+json;charset=utf-8"
 

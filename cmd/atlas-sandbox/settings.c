@@ -10,6 +10,7 @@
 
 #define MS_PER_S INT64_C(1000)
 #define EVENTS_MAX UINT64_C(1000000000000)
+#define EVENT_BYTES_MAX 16777216
 
 /* Fixed dates, so that the same command line means the same events on every day. */
 #define DEFAULT_FROM_MS (INT64_C(1735689600) * MS_PER_S)  /* 2025-01-01T00:00:00Z */
@@ -268,6 +269,10 @@ apply_number(struct settings *s, const char *key, const char *value)
 		return -1;
 	if (strcmp(key, "silent-cap") == 0)
 		s->silent_cap = (unsigned)number;
+	else if (strcmp(key, "event-bytes") == 0 && number > EVENT_BYTES_MAX)
+		return -1;
+	else if (strcmp(key, "event-bytes") == 0)
+		s->event_bytes = (unsigned)number;
 	else
 		s->latency_ms = (int64_t)number;
 	return 0;
@@ -295,7 +300,7 @@ settings_apply_one(struct settings *s, const char *key, const char *value, char 
 	} else if (strcmp(key, "fault") == 0) {
 		bad = apply_fault(s, value);
 	} else if (strcmp(key, "live") == 0 || strcmp(key, "silent-cap") == 0 ||
-	           strcmp(key, "latency") == 0) {
+	           strcmp(key, "latency") == 0 || strcmp(key, "event-bytes") == 0) {
 		bad = apply_number(s, key, value);
 	} else if (strcmp(key, "created") == 0) {
 		bad = apply_word(words_created, value, &word);

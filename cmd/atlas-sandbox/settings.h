@@ -47,6 +47,7 @@ struct settings {
 	enum row_order order;
 	enum json_style style;
 	unsigned silent_cap;         /* rows a page at most, without saying so; 0: none */
+	unsigned event_bytes;        /* every event has a field of so many bytes more; 0: none */
 	bool count_wrong;            /* totalCount is off by up to three */
 	enum refusal refuse;
 	int64_t latency_ms;

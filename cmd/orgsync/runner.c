@@ -16,9 +16,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-#define CONNECT_TIMEOUT_MS 15000
-#define SILENCE_TIMEOUT_MS 60000
-#define TOTAL_TIMEOUT_MS 300000
+#define TEST_WAIT_MS 10000             /* for a server that answers nobody */
 #define BODY_CAP_BYTES (64u << 20)     /* 500 events, at more than 100 KiB each */
 #define HEADER_CAP_BYTES (256u << 10)
 
@@ -96,15 +94,20 @@ begin(const struct session *s, struct watch *watch, enum run_task task, int outp
 			.user_agent = "orgsync/" ORGSYNC_VERSION,
 			.ca_file = conf->ca_file,
 			.proxy = conf->proxy,
-			.connect_timeout_ms = CONNECT_TIMEOUT_MS,
-			.silence_timeout_ms = SILENCE_TIMEOUT_MS,
-			.total_timeout_ms = TOTAL_TIMEOUT_MS,
+			.connect_timeout_ms = conf->connect_timeout_ms,
+			.silence_timeout_ms = conf->silence_timeout_ms,
+			.total_timeout_ms = conf->answer_timeout_ms,
 			.body_cap_bytes = BODY_CAP_BYTES,
 			.header_cap_bytes = HEADER_CAP_BYTES,
 			.max_connections = conf->in_flight,
 		},
 		.seed = random_seed(),
 		.deadline_ms = conf->deadline_s * 1000,
+		.attempts = conf->retries + 1,
+		.backoff_ms = conf->backoff_ms,
+		/* Somebody waits for the answer of `test`. */
+		.outage_wait_ms = task == RUN_TEST && conf->outage_wait_ms > TEST_WAIT_MS ? TEST_WAIT_MS
+		                                                                            : conf->outage_wait_ms,
 		.finished = finished,
 		.finished_ctx = watch,
 	};

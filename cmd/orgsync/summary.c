@@ -8,6 +8,9 @@
 #include "cmd/orgsync/record.h"
 #include "cmd/orgsync/table.h"
 
+#define ALIKE_MIN 4     /* organizations that failed for one reason: fewer are told one by one */
+#define ALIKE_NAMES 20  /* of them that are named */
+
 static const char *
 state_text(const struct run_result *r)
 {
@@ -72,6 +75,46 @@ print_name(const struct screen *screen, const struct run_result *r)
 	fputc('\n', screen->out);
 }
 
+static bool
+same_failure(const struct run_result *a, const struct run_result *b)
+{
+	return b->outcome == RUN_FAILED && strcmp(a->err.text, b->err.text) == 0 &&
+	       strcmp(a->err.hint, b->err.hint) == 0;
+}
+
+/* How many failed for the reason of this one; their names are printed where `print`. */
+static size_t
+failed_alike(const struct screen *screen, const struct summary *s, const struct run_result *one, bool print)
+{
+	char names[ALIKE_NAMES * 70] = "", number[HUMAN_LEN];
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (!same_failure(one, &s->results[i]))
+			continue;
+		if (n++ < ALIKE_NAMES)
+			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", n > 1 ? ", " : "",
+			         s->results[i].org->name);
+	}
+	if (!print)
+		return n;
+	if (n > ALIKE_NAMES)
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), " and %s more",
+		         human_number(n - ALIKE_NAMES, number));
+	text_wrap(screen, "  ", names);
+	return n;
+}
+
+static bool
+was_printed(const struct summary *s, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (s->results[i].outcome == RUN_FAILED && same_failure(&s->results[i], &s->results[at]))
+			return true;
+	return false;
+}
+
+/* Each with its reason and what to do; many of one reason (a server that answers nobody) together. */
 static void
 print_failed(const struct screen *screen, const struct summary *s)
 {
@@ -79,13 +122,20 @@ print_failed(const struct screen *screen, const struct summary *s)
 
 	for (size_t i = 0; i < s->n; i++) {
 		const struct run_result *r = &s->results[i];
+		bool alike;
 
 		if (r->outcome != RUN_FAILED)
+			continue;
+		alike = failed_alike(screen, s, r, false) >= ALIKE_MIN;
+		if (alike && was_printed(s, i))
 			continue;
 		if (!any)
 			fputs("Failed:\n", screen->out);
 		any = true;
-		print_name(screen, r);
+		if (alike)
+			failed_alike(screen, s, r, true);
+		else
+			print_name(screen, r);
 		text_wrap(screen, "    ", r->err.text);
 		if (r->err.hint[0] != '\0')
 			text_wrap(screen, "    what to do: ", r->err.hint);

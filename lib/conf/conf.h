@@ -70,6 +70,12 @@ struct conf {
 	int in_flight;               /* 1 .. 4096; default 64 */
 	int requests_per_minute;     /* the whole process; 0: no cap */
 	int64_t deadline_s;          /* 0: none */
+	int64_t connect_timeout_ms;  /* the three timeouts: 100 ms or more */
+	int64_t silence_timeout_ms;
+	int64_t answer_timeout_ms;
+	int retries;                 /* 0 .. 100; default 5 */
+	int64_t backoff_ms;          /* the first pause; default 1,000 */
+	int64_t outage_wait_ms;      /* default 300,000 */
 	int backfill_share;          /* per cent, 1 .. 100; default 50 */
 	struct conf_org *orgs;       /* in the order of the files, disabled ones too */
 	size_t n_orgs;

@@ -9,6 +9,7 @@
 #define CONF(field) offsetof(struct conf, field)
 #define ORG(field) offsetof(struct conf_org, field)
 #define DAY_S (24 * 60 * 60)
+#define MINUTE_MS (60 * 1000)
 
 static const char *const api_words[] = { "v2", "v1.0", "public-v1.0", NULL };
 static const char *const compression_words[] = { "none", "gzip", "zstd", NULL };
@@ -70,6 +71,24 @@ static const struct key limits_keys[] = {
 	{ .name = "deadline", .kind = KEY_DURATION, .offset = CONF(deadline_s), .min = 0,
 	  .max = 30 * DAY_S, .fallback = "0",
 	  .help = "After this time a run drains and ends; 0: never." },
+	{ .name = "connect_timeout", .kind = KEY_SHORT, .offset = CONF(connect_timeout_ms), .min = 100,
+	  .max = 10 * MINUTE_MS, .fallback = "15s",
+	  .help = "How long a connection may take: name, TCP and TLS." },
+	{ .name = "silence_timeout", .kind = KEY_SHORT, .offset = CONF(silence_timeout_ms), .min = 100,
+	  .max = 10 * MINUTE_MS, .fallback = "1m",
+	  .help = "How long nothing may come while an answer is waited for." },
+	{ .name = "answer_timeout", .kind = KEY_SHORT, .offset = CONF(answer_timeout_ms), .min = 100,
+	  .max = 60 * MINUTE_MS, .fallback = "5m",
+	  .help = "How long one answer may take in all." },
+	{ .name = "retries", .kind = KEY_INT, .offset = CONF(retries), .min = 0, .max = 100,
+	  .fallback = "5",
+	  .help = "How often a question is asked again when no good answer comes." },
+	{ .name = "backoff", .kind = KEY_SHORT, .offset = CONF(backoff_ms), .min = 10, .max = MINUTE_MS,
+	  .fallback = "1s",
+	  .help = "The pause before the first of these retries; each one after doubles it, up to a minute." },
+	{ .name = "outage_wait", .kind = KEY_SHORT, .offset = CONF(outage_wait_ms), .min = 100,
+	  .max = 24 * 60 * MINUTE_MS, .fallback = "5m",
+	  .help = "How long a server that answers none of the organizations is waited for." },
 	{ .name = "backfill_share", .kind = KEY_INT, .offset = CONF(backfill_share), .min = 1,
 	  .max = 100, .fallback = "50",
 	  .help = "Per cent of the work that old gaps may take." },

@@ -21,6 +21,8 @@ enum key_kind {
 	KEY_BASE_URL,  /* char * */
 	KEY_PROXY,     /* char * */
 	KEY_DURATION,  /* int64_t, seconds */
+	KEY_SHORT,     /* int64_t, milliseconds: a duration that may be less than a second */
+	KEY_SIZE,      /* int64_t, bytes */
 	KEY_START,     /* enum conf_start, and int64_t epoch seconds at offset2 */
 	KEY_SECRET,    /* struct conf_secret */
 	KEY_TEXTS,     /* char **, and size_t at offset2; each of a form */
@@ -53,7 +55,7 @@ struct key {
 	enum key_kind kind;
 	unsigned flags;
 	size_t offset, offset2;      /* in the struct the section fills */
-	int64_t min, max;            /* int: the value; duration: seconds; texts: how many */
+	int64_t min, max;            /* int: the value; durations and sizes: in their unit; texts: how many */
 	const char *const *words;    /* KEY_WORD: NULL-terminated, in the order of the enum */
 	const struct form *form;
 	const struct section *section;

@@ -122,6 +122,10 @@ kind_schema(const struct key *key)
 	case KEY_DURATION:
 		return json_pack("{s:[s,s], s:s, s:i, s:i}", "type", "string", "integer", "pattern",
 		                 "^(0|(0|[1-9][0-9]*)[smhd])$", "minimum", 0, "maximum", 0);
+	case KEY_SHORT:
+		return json_pack("{s:s, s:s}", "type", "string", "pattern", "^[1-9][0-9]*(ms|[smhd])$");
+	case KEY_SIZE:
+		return json_pack("{s:s, s:s}", "type", "string", "pattern", "^[1-9][0-9]*(KiB|MiB|GiB)$");
 	case KEY_START:
 		return json_pack("{s:s, s:s}", "type", "string", "pattern",
 		                 "^(all|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"

@@ -67,6 +67,8 @@ is_absent(const struct key *key, const void *from)
 	case KEY_START:
 		memcpy(&start, at, sizeof(start));
 		return start == CONF_START_NONE;
+	case KEY_SIZE:
+		return *(const int64_t *)(const void *)at == 0;
 	case KEY_SECRET:
 		return ((const struct conf_secret *)(const void *)at)->kind == CONF_SECRET_NONE;
 	case KEY_TEXT:
@@ -98,7 +100,7 @@ static int
 put_value(struct buf *b, const struct key *key, const void *from)
 {
 	const void *at = (const char *)from + key->offset;
-	char duration[24];
+	char text[24];
 	size_t n;
 
 	switch (key->kind) {
@@ -109,7 +111,11 @@ put_value(struct buf *b, const struct key *key, const void *from)
 	case KEY_WORD:
 		return buf_append_str(b, key->words[*(const int *)at]);
 	case KEY_DURATION:
-		return buf_append_str(b, value_format_duration(*(const int64_t *)at, duration));
+		return buf_append_str(b, value_format_duration(*(const int64_t *)at * 1000, text));
+	case KEY_SHORT:
+		return buf_append_str(b, value_format_duration(*(const int64_t *)at, text));
+	case KEY_SIZE:
+		return buf_append_str(b, value_format_size(*(const int64_t *)at, text));
 	case KEY_START:
 		return put_start(b, key, from);
 	case KEY_SECRET:

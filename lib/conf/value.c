@@ -98,62 +98,117 @@ set_word(struct values *v, const struct key *key, const struct node *node, void 
 	return value_wrong(v, key->name, wanted, node);
 }
 
-/* ---- times ---- */
+/* ---- sizes ---- */
 
-static const struct { char unit; int64_t seconds; } units[] = {
-	{ 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 }
+static const struct { const char *unit; int64_t bytes; } size_units[] = {
+	{ "GiB", INT64_C(1) << 30 }, { "MiB", 1 << 20 }, { "KiB", 1 << 10 }
 };
 
+char *
+value_format_size(int64_t bytes, char out[24])
+{
+	for (size_t i = 0; i < sizeof(size_units) / sizeof(*size_units); i++)
+		if (bytes % size_units[i].bytes == 0) {
+			snprintf(out, 24, "%lld%s", (long long)(bytes / size_units[i].bytes), size_units[i].unit);
+			return out;
+		}
+	snprintf(out, 24, "%lld", (long long)bytes);
+	return out;
+}
+
 static bool
-parse_duration(const char *text, size_t len, int64_t *ret_s)
+parse_size(const char *text, size_t len, int64_t *ret_bytes)
 {
 	int64_t number;
 
+	for (size_t i = 0; i < sizeof(size_units) / sizeof(*size_units); i++)
+		if (len > 3 && memcmp(text + len - 3, size_units[i].unit, 3) == 0 &&
+		    parse_int(text, len - 3, &number) && number > 0 && number <= 1000000000) {
+			*ret_bytes = number * size_units[i].bytes;
+			return true;
+		}
+	return false;
+}
+
+static int
+set_size(struct values *v, const struct key *key, const struct node *node, int64_t *ret_bytes)
+{
+	char least[24], most[24], wanted[100];
+	int64_t bytes;
+
+	snprintf(wanted, sizeof(wanted), "a size from %s to %s, such as 512MiB or 2GiB",
+	         value_format_size(key->min, least), value_format_size(key->max, most));
+	if (node->kind != NODE_TEXT || !parse_size(node->text, node->len, &bytes) || bytes < key->min ||
+	    bytes > key->max)
+		return value_wrong(v, key->name, wanted, node);
+	*ret_bytes = bytes;
+	return 0;
+}
+
+/* ---- times ---- */
+
+static const struct { const char *unit; int64_t ms; } units[] = {
+	{ "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 }
+};
+
+static bool
+parse_duration(const char *text, size_t len, bool with_ms, int64_t *ret_ms)
+{
+	size_t n_units = sizeof(units) / sizeof(*units) - (with_ms ? 0 : 1);
+	size_t digits = 0;
+	int64_t number;
+
 	if (len == 1 && text[0] == '0') {
-		*ret_s = 0;
+		*ret_ms = 0;
 		return true;
 	}
-	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
-		if (len > 1 && text[len - 1] == units[i].unit && parse_int(text, len - 1, &number) &&
-		    number >= 0 && number <= 1000000000) {
-			*ret_s = number * units[i].seconds;
+	while (digits < len && (text[digits] < 'a' || text[digits] > 'z'))
+		digits++;
+	for (size_t i = 0; i < n_units; i++)
+		if (len - digits == strlen(units[i].unit) && memcmp(text + digits, units[i].unit, len - digits) == 0 &&
+		    parse_int(text, digits, &number) && number >= 0 && number <= 1000000000) {
+			*ret_ms = number * units[i].ms;
 			return true;
 		}
 	return false;
 }
 
 char *
-value_format_duration(int64_t seconds, char out[24])
+value_format_duration(int64_t ms, char out[24])
 {
 	size_t i = 0;
 
-	if (seconds == 0)
+	if (ms == 0)
 		return strcpy(out, "0");
-	while (seconds % units[i].seconds != 0)
+	while (ms % units[i].ms != 0)
 		i++;
-	snprintf(out, 24, "%lld%c", (long long)(seconds / units[i].seconds), units[i].unit);
+	snprintf(out, 24, "%lld%s", (long long)(ms / units[i].ms), units[i].unit);
 	return out;
 }
 
+/* unit_ms: what the value is counted in, and the shortest unit that it may be written in. */
 static int
-set_duration(struct values *v, const struct key *key, const struct node *node, int64_t *ret_s)
+set_duration(struct values *v, const struct key *key, const struct node *node, int64_t unit_ms, int64_t *ret)
 {
-	char longest[24], wanted[100];
-	int64_t seconds, number;
+	char shortest[24], longest[24], wanted[120];
+	int64_t ms, number;
 
-	snprintf(wanted, sizeof(wanted), "a duration from %lld to %s, such as 90s, 2m, 1h or 1d",
-	         (long long)key->min, value_format_duration(key->max, longest));
-	if (node->kind != NODE_TEXT || !parse_duration(node->text, node->len, &seconds)) {
+	snprintf(wanted, sizeof(wanted), "a duration from %s to %s, such as %s",
+	         value_format_duration(key->min * unit_ms, shortest),
+	         value_format_duration(key->max * unit_ms, longest),
+	         unit_ms == 1 ? "250ms, 90s or 2m" : "90s, 2m, 1h or 1d");
+	if (node->kind != NODE_TEXT || !parse_duration(node->text, node->len, unit_ms == 1, &ms)) {
 		if (node->kind == NODE_TEXT && parse_int(node->text, node->len, &number) && number > 0) {
-			report_error(v->report, node->at, "%s wants a unit: %ss, %sm, %sh or %sd?", key->name,
-			             node->text, node->text, node->text, node->text);
+			report_error(v->report, node->at, "%s wants a unit: %s%s, %s%s, %s%s or %s%s?", key->name,
+			             node->text, unit_ms == 1 ? "ms" : "s", node->text, unit_ms == 1 ? "s" : "m",
+			             node->text, unit_ms == 1 ? "m" : "h", node->text, unit_ms == 1 ? "h" : "d");
 			return -1;
 		}
 		return value_wrong(v, key->name, wanted, node);
 	}
-	if (seconds < key->min || seconds > key->max)
+	if (ms / unit_ms < key->min || ms / unit_ms > key->max)
 		return value_wrong(v, key->name, wanted, node);
-	*ret_s = seconds;
+	*ret = ms / unit_ms;
 	return 0;
 }
 
@@ -215,7 +270,11 @@ value_set(struct values *v, const struct key *key, const struct node *node, void
 	case KEY_PROXY:
 		return value_set_url(v, key, node, at);
 	case KEY_DURATION:
-		return set_duration(v, key, node, at);
+		return set_duration(v, key, node, 1000, at);
+	case KEY_SHORT:
+		return set_duration(v, key, node, 1, at);
+	case KEY_SIZE:
+		return set_size(v, key, node, at);
 	case KEY_START:
 		return set_start(v, key, node, into);
 	case KEY_SECRET:

@@ -47,7 +47,9 @@ int value_set_disabled(struct values *v, const struct key *key, const struct nod
 int value_set_path(struct values *v, const struct key *key, const struct node *node, char **ret);
 int value_set_url(struct values *v, const struct key *key, const struct node *node, char **ret);
 
-/* A duration as value_set() reads it, for show: the largest unit that keeps it whole. Returns out. */
-char *value_format_duration(int64_t seconds, char out[24]);
+/* A duration and a size as value_set() reads them, for show: in the largest unit that keeps them whole.
+ * They return out. */
+char *value_format_duration(int64_t ms, char out[24]);
+char *value_format_size(int64_t bytes, char out[24]);
 
 #endif

@@ -58,6 +58,8 @@ struct http_request {
 	enum http_auth auth;
 	const char *user;          /* digest, basic */
 	const char *secret;        /* digest, basic: the password; bearer: the token */
+	bool fresh;                /* over a new connection: where one that is kept dies under a request,
+	                            * libcurl tries the next that is kept, up to five times */
 };
 
 /* One answer. Belongs to the session; valid until its next http_start() or its end.

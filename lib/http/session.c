@@ -236,6 +236,7 @@ set_request(CURL *easy, struct http_session *s, const struct http_engine *engine
 	/* libcurl (7.88) asks without the query where it has no memory for it just then, and says nothing: the
 	 * server would answer another question. */
 	SET(CURLOPT_REQUEST_TARGET, target_of(s, engine, request->url));
+	SET(CURLOPT_FRESH_CONNECT, request->fresh ? 1L : 0L);
 	SET(CURLOPT_HTTPHEADER, s->headers);
 	if (request->form == NULL) {
 		SET(CURLOPT_HTTPGET, 1L);

@@ -584,6 +584,19 @@ def test_silent_cap_and_wrong_count():
         assert len(counts) > 2 and all(abs(c - 1000) <= 3 for c in counts), counts
 
 
+def test_event_bytes():
+    with Sandbox("--events", 300, "--org", "2:event-bytes=200000") as sb:
+        small, large = (sb.events("org000%d" % i, itemsPerPage=300).json()["results"] for i in (1, 2))
+        assert len(small) == len(large) == 300 and not any("padding" in event for event in small)
+        assert all(event["padding"] == "x" * 200000 for event in large)
+        printed = run(*sb.options, "--print", "events", 2).split(b"\n")[:-1]
+        assert len(printed) == 300 and all(len(line) > 200000 for line in printed)
+        for event in large:
+            del event["padding"]
+        assert set(large[0]) <= {key for event in small for key in event} | {"apiKeyId", "publicKey"}
+    run("--organizations", 1, "--event-bytes", 16777217, "--print", "ids", 1, code=2)
+
+
 def test_late_and_live():
     options = ["--events", 1000, "--org", "1:late=0.25:300", "--from", "2026-11-21T23:00:00Z", "--to", NOW,
                "--org", "2:live=2", "--no-limits"]

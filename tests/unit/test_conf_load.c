@@ -71,6 +71,12 @@ START_TEST(test_defaults)
 	ck_assert_int_eq(conf->requests_per_minute, 0);
 	ck_assert_int_eq(conf->deadline_s, 0);
 	ck_assert_int_eq(conf->backfill_share, 50);
+	ck_assert_int_eq(conf->connect_timeout_ms, 15000);
+	ck_assert_int_eq(conf->silence_timeout_ms, 60000);
+	ck_assert_int_eq(conf->answer_timeout_ms, 300000);
+	ck_assert_int_eq(conf->retries, 5);
+	ck_assert_int_eq(conf->backoff_ms, 1000);
+	ck_assert_int_eq(conf->outage_wait_ms, 300000);
 	ck_assert_uint_eq(conf->n_orgs, 1);
 	ck_assert_str_eq(org->name, "acme");
 	ck_assert_str_eq(org->org_id, "32b6e34b3d91647abb20e7b8");
@@ -106,7 +112,8 @@ START_TEST(test_main_keys)
 	            " proxy: 'socks5h://p.example.com:1080'}\n"
 	            "output: {directory: ./a/b, compression: zstd}\n"
 	            "limits: {workers: 64, in_flight: 4096, requests_per_minute: 1000000, deadline: 5h,"
-	            " backfill_share: 100}\n"
+	            " backfill_share: 100, connect_timeout: 100ms, silence_timeout: 10m, answer_timeout: 1h,"
+	            " retries: 100, backoff: 1m, outage_wait: 1d}\n"
 	            "organizations:\n" ORG_A "}\n");
 	ck_assert_str_eq(conf->base_url, "HTTP://127.0.0.9:8080/proxy");
 	ck_assert_int_eq(conf->api, CONF_API_PUBLIC_V1_0);
@@ -119,10 +126,18 @@ START_TEST(test_main_keys)
 	ck_assert_int_eq(conf->requests_per_minute, 1000000);
 	ck_assert_int_eq(conf->deadline_s, 18000);
 	ck_assert_int_eq(conf->backfill_share, 100);
+	ck_assert_int_eq(conf->connect_timeout_ms, 100);
+	ck_assert_int_eq(conf->silence_timeout_ms, 600000);
+	ck_assert_int_eq(conf->answer_timeout_ms, 3600000);
+	ck_assert_int_eq(conf->retries, 100);
+	ck_assert_int_eq(conf->backoff_ms, 60000);
+	ck_assert_int_eq(conf->outage_wait_ms, 86400000);
 	conf_free(conf);
 	conf = load("version: 1\natlas: {base_url: 'http://[::1]:9', api: v1.0}\n"
 	            "output: {directory: /x, compression: gzip}\n"
-	            "limits: {workers: 1, in_flight: 1, deadline: 0, backfill_share: 1}\n"
+	            "limits: {workers: 1, in_flight: 1, deadline: 0, backfill_share: 1,"
+	            " connect_timeout: 1250ms, silence_timeout: 100ms, answer_timeout: 100ms, retries: 0,"
+	            " backoff: 10ms, outage_wait: 100ms}\n"
 	            "organizations:\n" ORG_A "}\n");
 	ck_assert_str_eq(conf->base_url, "http://[::1]:9");
 	ck_assert_int_eq(conf->api, CONF_API_V1_0);
@@ -131,6 +146,12 @@ START_TEST(test_main_keys)
 	ck_assert_int_eq(conf->workers, 1);
 	ck_assert_int_eq(conf->in_flight, 1);
 	ck_assert_int_eq(conf->backfill_share, 1);
+	ck_assert_int_eq(conf->connect_timeout_ms, 1250);
+	ck_assert_int_eq(conf->silence_timeout_ms, 100);
+	ck_assert_int_eq(conf->answer_timeout_ms, 100);
+	ck_assert_int_eq(conf->retries, 0);
+	ck_assert_int_eq(conf->backoff_ms, 10);
+	ck_assert_int_eq(conf->outage_wait_ms, 100);
 	conf_free(conf);
 }
 END_TEST
@@ -593,7 +614,8 @@ START_TEST(test_no_key_forgotten)
 	static const char *const tested[] = {
 		"version", "atlas", "output", "limits", "defaults", "include", "organizations", "base_url",
 		"api", "ca_file", "proxy", "directory", "compression", "workers", "in_flight",
-		"requests_per_minute", "deadline", "backfill_share", "name", "org_id", "client_id",
+		"requests_per_minute", "deadline", "backfill_share", "connect_timeout", "silence_timeout",
+		"answer_timeout", "retries", "backoff", "outage_wait", "name", "org_id", "client_id",
 		"client_secret", "public_key", "private_key", "backfill_start_time", "settle", "overlap",
 		"include_raw", "event_types", "tags", "priority", "disabled"
 	};

@@ -72,6 +72,12 @@ same(const struct conf *a, const struct conf *b)
 	ck_assert_int_eq(a->requests_per_minute, b->requests_per_minute);
 	ck_assert_int_eq(a->deadline_s, b->deadline_s);
 	ck_assert_int_eq(a->backfill_share, b->backfill_share);
+	ck_assert_int_eq(a->connect_timeout_ms, b->connect_timeout_ms);
+	ck_assert_int_eq(a->silence_timeout_ms, b->silence_timeout_ms);
+	ck_assert_int_eq(a->answer_timeout_ms, b->answer_timeout_ms);
+	ck_assert_int_eq(a->retries, b->retries);
+	ck_assert_int_eq(a->backoff_ms, b->backoff_ms);
+	ck_assert_int_eq(a->outage_wait_ms, b->outage_wait_ms);
 	ck_assert_uint_eq(a->n_orgs, b->n_orgs);
 	for (size_t i = 0; i < a->n_orgs; i++) {
 		const struct conf_org *x = &a->orgs[i], *y = &b->orgs[i];
@@ -111,7 +117,9 @@ START_TEST(test_round_trip)
 	findings = findings_of("version: 1\n"
 		"atlas: {base_url: 'http://localhost:1/', api: v1.0, ca_file: ca.pem, proxy: 'http://p:1'}\n"
 		"output: {directory: 'o \"u\\t', compression: gzip}\n"
-		"limits: {workers: 7, in_flight: 8, requests_per_minute: 9, deadline: 61s, backfill_share: 11}\n"
+		"limits: {workers: 7, in_flight: 8, requests_per_minute: 9, deadline: 61s, backfill_share: 11,\n"
+		"  connect_timeout: 1500ms, silence_timeout: 150ms, answer_timeout: 61s, retries: 3, backoff: 20ms,\n"
+		"  outage_wait: 90s}\n"
 		"organizations:\n"
 		"  - {name: '1', org_id: 32b6e34b3d91647abb20e7b1, client_id: '!\"#', client_secret: " CANARY ",\n"
 		"     public_key: '*x', private_key: {env: T_SECRET}, backfill_start_time: all, settle: 0,\n"
@@ -207,9 +215,9 @@ START_TEST(test_example_uncommented)
 		lines += commented;
 	}
 	*to = '\0';
-	ck_assert_uint_ge(lines, 14);
+	ck_assert_uint_ge(lines, 20);
 	findings = findings_of(plain, &conf);
-	ck_assert_str_eq(findings, "c.yaml:31:12: warning: include: orgs.d/*.yaml matches no file\n");
+	ck_assert_str_eq(findings, "c.yaml:37:12: warning: include: orgs.d/*.yaml matches no file\n");
 	ck_assert_ptr_nonnull(conf->proxy);
 	ck_assert_int_eq(conf->deadline_s, 18000);
 	ck_assert_int_eq(conf->orgs[0].start, CONF_START_AT);
@@ -445,6 +453,13 @@ static const struct { const char *section, *key, *value; enum verdict verdict; }
 	{ "limits", "deadline", "0", BOTH }, { "limits", "deadline", "\"0\"", BOTH },
 	{ "limits", "deadline", "90", NEITHER }, { "limits", "deadline", "\"1w\"", NEITHER },
 	{ "limits", "deadline", "\"01h\"", NEITHER }, { "limits", "deadline", "\"31d\"", SCHEMA_ONLY },
+	{ "limits", "deadline", "\"1000ms\"", NEITHER }, { "limits", "connect_timeout", "\"100ms\"", BOTH },
+	{ "limits", "connect_timeout", "\"99ms\"", SCHEMA_ONLY }, { "limits", "connect_timeout", "0", NEITHER },
+	{ "limits", "silence_timeout", "\"90s\"", BOTH }, { "limits", "silence_timeout", "60", NEITHER },
+	{ "limits", "answer_timeout", "\"1h\"", BOTH }, { "limits", "answer_timeout", "\"0\"", NEITHER },
+	{ "limits", "retries", "0", BOTH }, { "limits", "retries", "101", NEITHER },
+	{ "limits", "backoff", "\"10ms\"", BOTH }, { "limits", "backoff", "\"10us\"", NEITHER },
+	{ "limits", "outage_wait", "\"1d\"", BOTH }, { "limits", "outage_wait", "true", NEITHER },
 	{ "limits", "backfill_share", "100", BOTH }, { "limits", "backfill_share", "101", NEITHER },
 	{ "org", "name", "\"a.B-c_9\"", BOTH }, { "org", "name", "\"-a\"", NEITHER }, { "org", "name", "7", BOTH },
 	{ "org", "name", "\"\"", NEITHER }, { "org", "name", "true", NEITHER }, { "org", "name", "null", NEITHER },

@@ -1,11 +1,14 @@
 # Unit tests of workers.
 if HAVE_CHECK
-WORKERS_TESTS = tests/unit/test_bucket tests/unit/test_queue
+WORKERS_TESTS = tests/unit/test_bucket tests/unit/test_outage tests/unit/test_queue
 check_PROGRAMS += $(WORKERS_TESTS)
 TESTS += $(WORKERS_TESTS)
 tests_unit_test_bucket_SOURCES = tests/unit/test_bucket.c tests/support/seed.h
 tests_unit_test_bucket_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_bucket_LDADD = workers/libworkers.a $(CHECK_LIBS)
+tests_unit_test_outage_SOURCES = tests/unit/test_outage.c tests/support/seed.h
+tests_unit_test_outage_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_outage_LDADD = workers/libworkers.a $(CHECK_LIBS)
 tests_unit_test_queue_SOURCES = tests/unit/test_queue.c tests/support/seed.h
 tests_unit_test_queue_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_queue_LDADD = workers/libworkers.a $(CHECK_LIBS)

@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""One organization's trouble stays its own: timeouts, retries that end, memory, a server that answers nobody."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import harness
+
+
+def names(first, last):
+    return ["org%04d" % i for i in range(first, last + 1)]
+
+
+def limits(**keys):
+    return "limits: { %s }\n" % ", ".join("%s: %s" % pair for pair in keys.items())
+
+
+class Timeouts(harness.TestCase):
+    """Each timeout ends what it is for, and its text says which it was."""
+
+    def one_of_five(self, trouble, **keys):
+        """Organization 1 has the trouble; the others must not notice. Its error and its number of requests."""
+        sandbox = self.sandbox("--organizations", "5", "--events", "700", "--org", "1:" + trouble)
+        document = self.sync(sandbox.config(self.directory, more=limits(**keys)), code=3)
+        self.assert_all_exact(sandbox, names(2, 5))
+        entry = harness.of(document, "org0001")
+        return entry["error"], entry["requests"]
+
+    def test_silence(self):
+        error, requests = self.one_of_five("fault=hang:1", silence_timeout="200ms", retries=3, backoff="10ms")
+        self.assertEqual(error["code"], "timeout")
+        self.assertIn("nothing came for 200 ms", error["text"])
+        self.assertEqual(requests, 1 + 4)  # the challenge, and a question with three retries
+
+    def test_no_retries(self):
+        error, requests = self.one_of_five("fault=hang:1", silence_timeout="100ms", retries=0)
+        self.assertEqual((error["code"], requests), ("timeout", 1 + 1))
+
+    def test_answer(self):
+        error, _ = self.one_of_five("latency=5000", answer_timeout="400ms", retries=1, backoff="10ms")
+        self.assertEqual(error["code"], "timeout")
+        self.assertIn("was not complete within 400 ms", error["text"])
+
+    def test_connect(self):
+        """Somebody takes the connection and never says a word of TLS."""
+        sandbox = self.sandbox("--organizations", "2", "--events", "10")
+        config = sandbox.config(self.directory, more=limits(connect_timeout="150ms", retries=1, backoff="10ms"))
+        with socket.socket() as mute:
+            mute.bind(("127.0.0.1", 0))
+            mute.listen(16)
+            with open(config, encoding="utf-8") as text:
+                changed = re.sub(r"base_url: .*", "base_url: https://127.0.0.1:%d" % mute.getsockname()[1],
+                                 text.read())
+            with open(config, "w", encoding="utf-8") as text:
+                text.write(changed)
+            document = self.sync(config, code=4)
+        for name in names(1, 2):
+            error = harness.of(document, name)["error"]
+            self.assertEqual(error["code"], "timeout")
+            self.assertIn("no connection within 150 ms", error["text"])
+
+
+class Retries(harness.TestCase):
+    """An organization that fails again and again is left after a bounded number of questions, asked one by one."""
+
+    FAILING = {1: "fault=500:1", 2: "fault=503:1", 3: "fault=reset:1", 4: "fault=truncate:1", 5: "fault=hang:1"}
+
+    def test_bounded(self):
+        options = ["--organizations", "12", "--events", "300", "--time-scale", "3000",
+                   "--nonce-life", "100000000"]
+        for number, trouble in self.FAILING.items():
+            options += ["--org", "%d:%s" % (number, trouble)]
+        sandbox = self.sandbox(*options)
+        document = self.sync(sandbox.config(self.directory, more=limits(retries=4, backoff="10ms")), code=3)
+        self.assert_all_exact(sandbox, names(6, 12))
+        for number in self.FAILING:
+            entry, counts = harness.of(document, "org%04d" % number), sandbox.counts("org%04d" % number)
+            self.assertEqual(entry["outcome"], "failed")
+            self.assertLessEqual(entry["requests"], 1 + 5, entry)
+            # Where a kept connection dies under the first question libcurl tries other kept ones, five at most.
+            self.assertLessEqual(counts["requests"], 1 + 5 + 5, counts)
+            self.assertEqual(counts["max_concurrent"], 1)
+        for name, counts in sandbox.stats()["organizations"].items():
+            self.assertLessEqual(counts["max_concurrent"], 1, name)
+
+
+class Outage(harness.TestCase):
+    """A server that answers nobody costs a few questions, not every organization's retries, and ends the run in
+    bounded time; one that comes back is noticed."""
+
+    COUNT = 120
+
+    def nowhere(self, **keys):
+        """The configuration of a sandbox that is gone, and its port."""
+        sandbox = harness.Sandbox("--organizations", str(self.COUNT), "--events", "40")
+        config = sandbox.config(self.directory, more=limits(in_flight=8, backoff="50ms", **keys))
+        sandbox.stop()
+        return config, sandbox.url.rsplit(":", 1)[1]
+
+    def check_given_up(self, document, err, reason, requests_max):
+        self.assertEqual(document["totals"]["failed"], self.COUNT)
+        self.assertLessEqual(document["totals"]["requests"], requests_max)
+        alike = [entry for entry in document["organizations"] if "answers none of the organizations" in
+                 entry["error"]["text"]]
+        self.assertGreaterEqual(len(alike), self.COUNT - 8)
+        for entry in alike:
+            self.assertRegex(entry["error"]["text"], reason)
+        said = re.findall(r"level=error .*the server answers nobody.*", err)
+        self.assertEqual(len(said), 1, err)
+        waiting = int(re.search(r"organizations_waiting=(\d+)", said[0]).group(1))
+        self.assertGreaterEqual(waiting, self.COUNT - 8)
+        self.assertLessEqual(err.count("\n"), 40)
+
+    def test_nobody_there(self):
+        config, port = self.nowhere(outage_wait="1s", retries=5)
+        done = harness.orgsync("sync", "--json", "-q", "-c", config, timeout_s=30)
+        self.assert_code(done, 4)
+        # 8 on the way, and probes after 50, 100, 200, 400 ms and at the end; a few that were just being sent.
+        self.check_given_up(json.loads(done.out), done.err, "127.0.0.1:%s: connection refused" % port, 8 + 8 + 8)
+        # People are told once, not 120 times.
+        done = harness.orgsync("sync", "-q", "-c", config, timeout_s=30)
+        self.assert_code(done, 4)
+        self.assertEqual(done.out.count("answers none of"), 1, done.out)
+
+    def test_the_test_command_ends_too(self):
+        config, _ = self.nowhere(outage_wait="1s")
+        done = harness.orgsync("test", "-q", "-c", config, timeout_s=30)
+        self.assert_code(done, 4)
+
+    def test_no_retries(self):
+        config, port = self.nowhere(outage_wait="100ms", retries=0)
+        done = harness.orgsync("sync", "--json", "-q", "-c", config, timeout_s=30)
+        self.assert_code(done, 4)
+        self.check_given_up(json.loads(done.out), done.err, ":%s" % port, 8 + 8 + 4)
+
+    def test_name_that_is_none(self):
+        config, _ = self.nowhere(outage_wait="500ms")
+        with open(config, encoding="utf-8") as text:
+            changed = re.sub(r"base_url: .*", "base_url: https://atlas.invalid", text.read())
+        with open(config, "w", encoding="utf-8") as text:
+            text.write(changed)
+        done = harness.orgsync("sync", "--json", "-q", "-c", config, timeout_s=60)
+        self.assert_code(done, 4)
+        self.check_given_up(json.loads(done.out), done.err, "its name cannot be resolved", 8 + 8 + 8)
+
+    def test_trouble_everywhere(self):
+        """5xx for everybody, some as web pages."""
+        sandbox = self.sandbox("--organizations", str(self.COUNT), "--events", "40", "--fault", "500:0.5",
+                               "--fault", "503:0.5")
+        config = sandbox.config(self.directory, more=limits(in_flight=8, backoff="50ms", outage_wait="1s"))
+        done = harness.orgsync("sync", "--json", "-q", "-c", config, timeout_s=30)
+        self.assert_code(done, 4)
+        # Each question is two requests: its challenge first.
+        self.check_given_up(json.loads(done.out), done.err, "the server has trouble: status 50", 2 * (8 + 8 + 8))
+
+    def test_certificate_of_nobody(self):
+        """Waiting does not help: it ends at once."""
+        if not shutil.which("openssl"):
+            self.skipTest("no openssl command")
+        key, cert = os.path.join(self.directory, "key.pem"), os.path.join(self.directory, "cert.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                        "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=sandbox",
+                        "-addext", "subjectAltName=IP:127.0.0.1"], check=True, stderr=subprocess.DEVNULL)
+        sandbox = self.sandbox("--organizations", str(self.COUNT), "--events", "40", "--tls-cert", cert,
+                               "--tls-key", key)
+        config = sandbox.config(self.directory, more=limits(in_flight=8, outage_wait="1d"))
+        with open(config, encoding="utf-8") as text:
+            changed = re.sub(r"ca_file: .*", "", text.read())
+        with open(config, "w", encoding="utf-8") as text:
+            text.write(changed)
+        done = harness.orgsync("sync", "--json", "-q", "-c", config, timeout_s=30)
+        self.assert_code(done, 4)
+        document = json.loads(done.out)
+        self.check_given_up(document, done.err, "could not prove who it is", 8 + 8)
+
+    def test_it_comes_back(self):
+        """The run goes on where it was, and nobody has failed."""
+        config, port = self.nowhere(outage_wait="1h", retries=2)
+        log = os.path.join(self.directory, "log")
+        with open(log, "wb") as to:
+            process = subprocess.Popen([harness.program("orgsync"), "sync", "-c", config], stderr=to,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                       env=harness.environment(), start_new_session=True)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        def says(what):
+            with open(log, encoding="utf-8") as text:
+                return what in text.read()
+        harness.wait_until(lambda: says("waiting for it"), "the outage is noticed", 30)
+        sandbox = self.sandbox("--organizations", str(self.COUNT), "--events", "40", "--port", port)
+        self.assertEqual(process.wait(timeout=60), 0)
+        self.assertTrue(says("the server answers again"))
+        self.assert_all_exact(sandbox, names(1, self.COUNT))
+
+    def test_those_that_fail_alone_are_no_outage(self):
+        """Eight of forty get nothing but 500: they are left after their retries, and the word is not used."""
+        sandbox = self.sandbox("--organizations", "40", "--events", "40", "--org", "every/5:fault=500:1")
+        config = sandbox.config(self.directory, more=limits(backoff="20ms", retries=3, outage_wait="1h"))
+        done = harness.orgsync("sync", "--json", "-q", "-c", config, timeout_s=60)
+        self.assert_code(done, 3)
+        self.assertNotIn("answers nobody", done.err)
+        self.assert_all_exact(sandbox, [name for i, name in enumerate(names(1, 40), 1) if i % 5 != 0])
+
+    def test_signal_and_deadline_during_an_outage(self):
+        config, _ = self.nowhere(outage_wait="1h", deadline="1s")
+        done = harness.orgsync("sync", "-q", "-c", config, timeout_s=30)
+        self.assert_code(done, 10)
+
+
+if __name__ == "__main__":
+    harness.main()

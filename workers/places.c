@@ -1,0 +1,159 @@
+/* places.c: where each organization is, and the threads that work on the disk. */
+#include "workers/private.h"
+
+void
+places_wake_all_locked(struct run *r)
+{
+	lock_assert_held(&r->lock);
+	for (size_t i = 0; i < r->n_workers; i++)
+		http_wake(r->workers[i].engine);
+	pthread_cond_broadcast(&r->disk_work);
+}
+
+static void
+wake_one_locked(struct run *r)
+{
+	lock_assert_held(&r->lock);
+	for (size_t i = 0; i < r->n_workers; i++) {
+		struct worker *w = &r->workers[i];
+
+		if (w->asleep && w->in_flight < r->per_worker_max) {
+			w->asleep = false;
+			http_wake(w->engine);
+			return;
+		}
+	}
+}
+
+static void
+to_disk_locked(struct run *r, struct slot *slot)
+{
+	lock_assert_held(&r->lock);
+	slot->next = NULL;
+	*r->disk_last = slot;
+	r->disk_last = &slot->next;
+	pthread_cond_signal(&r->disk_work);
+}
+
+void
+places_admit_locked(struct run *r)
+{
+	lock_assert_held(&r->lock);
+	while (r->active < r->active_max && r->next_tenant < r->options.n_orgs) {
+		struct slot *slot = &r->slots[r->order[r->next_tenant++]];
+
+		r->active++;
+		to_disk_locked(r, slot);
+	}
+}
+
+/* The organization has ended: its result is whole. */
+static void
+retire(struct run *r, struct slot *slot)
+{
+	struct run_result *result = &r->results[slot->index];
+
+	tenant_free(slot->tenant);
+	slot->tenant = NULL;
+	if (r->options.finished != NULL) {
+		lock_take(&r->finish_lock);
+		r->options.finished(r->options.finished_ctx, result);
+		lock_give(&r->finish_lock);
+	}
+	lock_take(&r->lock);
+	r->active--;
+	r->ended++;
+	r->failed += result->outcome == RUN_FAILED;
+	r->events_new += result->events_new;
+	places_admit_locked(r);
+	if (r->ended == r->options.n_orgs)
+		places_wake_all_locked(r);
+	lock_give(&r->lock);
+}
+
+void
+places_move_on(struct run *r, struct slot *slot)
+{
+	int stopping = atomic_load(&r->stopping);
+	int64_t ready_ms = 0;
+	enum lane lane = LANE_FRESH;
+	enum tenant_want want;
+
+	if (stopping != 0)
+		tenant_stop(slot->tenant, stopping == STOP_DEADLINE, stopping == STOP_OUTAGE ? &r->outage_why : NULL);
+	want = tenant_next(slot->tenant, &ready_ms, &lane);
+	if (want == TENANT_ENDED) {
+		retire(r, slot);
+		return;
+	}
+	lock_take(&r->lock);
+	if (want == TENANT_DISK)
+		to_disk_locked(r, slot);
+	else {
+		queue_push(&r->queue, slot, ready_ms, lane, r->results[slot->index].org->priority);
+		wake_one_locked(r);
+	}
+	lock_give(&r->lock);
+}
+
+/* ---- disk threads ---- */
+
+static struct slot *
+take_disk(struct run *r)
+{
+	struct slot *slot;
+
+	lock_take(&r->lock);
+	while (r->disk_first == NULL && r->ended < r->options.n_orgs)
+		lock_wait(&r->lock, &r->disk_work);
+	slot = r->disk_first;
+	if (slot != NULL) {
+		r->disk_first = slot->next;
+		if (r->disk_first == NULL)
+			r->disk_last = &r->disk_first;
+	}
+	lock_give(&r->lock);
+	return slot;
+}
+
+/* Makes the organization's job, the first time it comes by. False where it ended instead. */
+static bool
+begin(struct run *r, struct slot *slot)
+{
+	struct run_result *result = &r->results[slot->index];
+	int stopping = atomic_load(&r->stopping);
+
+	if (slot->tenant != NULL)
+		return true;
+	if (stopping != 0) {
+		result->outcome = stopping == STOP_DEADLINE ? RUN_DEADLINE
+		                : stopping == STOP_OUTAGE ? RUN_FAILED : RUN_STOPPED;
+		if (stopping == STOP_OUTAGE)
+			result->err = r->outage_why;
+		retire(r, slot);
+		return false;
+	}
+	slot->tenant = tenant_new(&r->options, result->org, r->options.seed + slot->index, r->buffer_bytes,
+	                          result);
+	if (slot->tenant != NULL)
+		return true;
+	err_set(&result->err, ERR_NOMEM, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR, "out of memory");
+	result->outcome = RUN_FAILED;
+	retire(r, slot);
+	return false;
+}
+
+void *
+places_disk_main(void *arg)
+{
+	struct run *r = arg;
+	struct slot *slot;
+
+	while ((slot = take_disk(r)) != NULL) {
+		if (!begin(r, slot))
+			continue;
+		tenant_disk(slot->tenant);
+		places_move_on(r, slot);
+	}
+	return NULL;
+}

@@ -1,0 +1,275 @@
+/* wire.c: a worker: it has questions sent, takes the answers, and looks at the clock. */
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "workers/private.h"
+
+#define DRAIN_MS 5000              /* for answers on the way after run_stop() */
+#define IDLE_MS 60000
+
+static void
+wire_add(struct worker *w, struct slot *slot)
+{
+	slot->wire_before = NULL;
+	slot->wire_next = w->wire;
+	if (w->wire != NULL)
+		w->wire->wire_before = slot;
+	w->wire = slot;
+}
+
+static void
+wire_remove(struct worker *w, struct slot *slot)
+{
+	if (slot->wire_before != NULL)
+		slot->wire_before->wire_next = slot->wire_next;
+	else
+		w->wire = slot->wire_next;
+	if (slot->wire_next != NULL)
+		slot->wire_next->wire_before = slot->wire_before;
+}
+
+static void
+landed_locked(struct worker *w, struct slot *slot)
+{
+	struct run *r = w->run;
+
+	lock_assert_held(&r->lock);
+	w->in_flight--;
+	r->in_flight--;
+	r->in_flight_backfill -= slot->lane == LANE_BACKFILL;
+	outage_dropped(&r->outage, slot->index);
+}
+
+/* The next organization whose turn it is, counted as in flight; NULL with *ret_wake_ms where none is. */
+static struct slot *
+take_ready(struct worker *w, int64_t *ret_wake_ms)
+{
+	struct run *r = w->run;
+	int64_t now = run_now_ms(r), open_ms, held_ms;
+	struct slot *slot = NULL;
+	bool backfill_may;
+
+	lock_take(&r->lock);
+	w->asleep = false;
+	open_ms = bucket_ready_ms(&r->all, now);
+	held_ms = outage_next_ms(&r->outage);
+	if (open_ms < held_ms)
+		open_ms = held_ms;
+	*ret_wake_ms = now + IDLE_MS;
+	if (atomic_load(&r->stopping) != 0) {
+		slot = queue_pick_any(&r->queue);
+	} else if (w->in_flight < r->per_worker_max && r->in_flight < r->in_flight_max) {
+		/* With this one too it must not be more than its share of what is in flight. */
+		backfill_may = (r->in_flight_backfill + 1) * 100 <=
+		               (size_t)r->options.conf->backfill_share * (r->in_flight + 1);
+		if (open_ms <= now)
+			slot = queue_pick(&r->queue, now, backfill_may, &w->lane);
+		if (slot == NULL) {
+			*ret_wake_ms = queue_next_ms(&r->queue, now);
+			if (*ret_wake_ms < open_ms)
+				*ret_wake_ms = open_ms;
+		}
+	}
+	if (slot != NULL) {
+		slot->lane = w->lane;
+		w->in_flight++;
+		r->in_flight++;
+		r->in_flight_backfill += slot->lane == LANE_BACKFILL;
+		bucket_charge(&r->all, 1, now);
+		outage_asked(&r->outage, slot->index);
+	} else
+		w->asleep = true;
+	lock_give(&r->lock);
+	return slot;
+}
+
+static void
+send_request(struct worker *w, struct slot *slot)
+{
+	struct run *r = w->run;
+	struct http_session *session;
+	struct http_request request;
+	struct err e;
+
+	err_clear(&e);
+	if (atomic_load(&r->stopping) == 0 && tenant_request(slot->tenant, &request, &session) == 0) {
+		http_session_set_user(session, slot);
+		if (http_start(w->engine, session, &request, &e) == 0) {
+			wire_add(w, slot);
+			return;
+		}
+		tenant_lost(slot->tenant, &e);
+	}
+	lock_take(&r->lock);
+	landed_locked(w, slot);
+	lock_give(&r->lock);
+	places_move_on(r, slot);
+}
+
+/* Where the API is, without the scheme. */
+static const char *
+host_of(const struct run *r)
+{
+	const char *rest = strstr(r->options.conf->base_url, "://");
+
+	return rest == NULL ? r->options.conf->base_url : rest + 3;
+}
+
+/* The server answers nobody, and nothing is to be hoped for: the run ends. why: NULL where nobody was left to
+ * ask. */
+static void
+give_up_locked(struct run *r, const struct err *why)
+{
+	enum err_code code = why != NULL ? why->code : ERR_NETWORK;
+	int none = 0;
+
+	lock_assert_held(&r->lock);
+	if (atomic_load(&r->stopping) != 0)
+		return;
+	err_clear(&r->outage_why);
+	err_set(&r->outage_why, code, ERR_SCOPE_RUN, ERR_RETRY_OPERATOR,
+	        "not tried, or no longer: %s answers none of the organizations%s%s", host_of(r),
+	        why != NULL ? ": " : "", why != NULL ? why->text : "");
+	err_hint(&r->outage_why, "%s", why != NULL && why->hint[0] != '\0' ? why->hint :
+	         "check base_url and the network; the next sync goes on from here");
+	log_error(NULL, "msg=\"the server answers nobody; the run ends\" server=%s organizations_waiting=%zu "
+	          "why=\"%s\"", host_of(r), r->options.n_orgs - r->ended, why != NULL ? why->text : "");
+	atomic_compare_exchange_strong(&r->stopping, &none, STOP_OUTAGE);
+}
+
+static void
+note_outcome_locked(struct run *r, const struct slot *slot, enum outage_sign sign, const struct err *why)
+{
+	bool probe = r->outage.state == OUTAGE_ON && r->outage.probing && r->outage.prober == slot->index;
+
+	lock_assert_held(&r->lock);
+	switch (outage_note(&r->outage, slot->index, sign, run_now_ms(r))) {
+	case OUTAGE_SAME:
+		if (!probe)
+			return;
+		break;
+	case OUTAGE_BEGINS:
+		log_warn(NULL, "msg=\"the server answers nobody; waiting for it\" server=%s "
+		         "organizations_waiting=%zu at_most_ms=%lld why=\"%s\"", host_of(r),
+		         r->options.n_orgs - r->ended, (long long)r->options.outage_wait_ms, why->text);
+		break;
+	case OUTAGE_ENDS:
+		log_warn(NULL, "msg=\"the server answers again\" server=%s", host_of(r));
+		break;
+	case OUTAGE_GIVEN_UP:
+		give_up_locked(r, why);
+		break;
+	}
+	/* When the next question may go has changed: every worker looks at it again. */
+	places_wake_all_locked(r);
+}
+
+static void
+take_answers(struct worker *w)
+{
+	struct run *r = w->run;
+	struct http_session *session;
+	struct tenant_server server;
+	enum outage_sign sign;
+	struct http_answer *answer;
+	struct slot *slot;
+	unsigned exchanges;
+
+	while ((session = http_next(w->engine, &answer)) != NULL) {
+		slot = http_session_user(session);
+		wire_remove(w, slot);
+		lock_take(&r->lock);
+		server = (struct tenant_server){ r->outage.state != OUTAGE_NONE, r->outage.number };
+		lock_give(&r->lock);
+		exchanges = tenant_take(slot->tenant, answer, &w->page, &server, &sign);
+		buf_free(answer->body);
+		lock_take(&r->lock);
+		note_outcome_locked(r, slot, sign, tenant_trouble(slot->tenant));
+		landed_locked(w, slot);
+		r->requests += exchanges;
+		r->pages++;
+		bucket_charge(&r->all, exchanges - 1, run_now_ms(r));
+		lock_give(&r->lock);
+		places_move_on(r, slot);
+	}
+}
+
+/* After run_stop(): what is still on the wire when its time is over is broken off. */
+static void
+break_off(struct worker *w)
+{
+	struct run *r = w->run;
+	struct slot *slot;
+
+	while ((slot = w->wire) != NULL) {
+		http_cancel(w->engine, tenant_session(slot->tenant));
+		wire_remove(w, slot);
+		lock_take(&r->lock);
+		landed_locked(w, slot);
+		lock_give(&r->lock);
+		places_move_on(r, slot);
+	}
+}
+
+/* Looks at the deadline and at the stop; returns until when the worker may wait. */
+static int64_t
+watch(struct worker *w, int64_t wake_ms)
+{
+	struct run *r = w->run;
+	int64_t now = run_now_ms(r), stop_at_ms;
+	int none = 0;
+
+	lock_take(&r->lock);
+	if (outage_tick(&r->outage, now) == OUTAGE_GIVEN_UP) {
+		give_up_locked(r, NULL);
+		places_wake_all_locked(r);
+	}
+	lock_give(&r->lock);
+	if (now >= r->deadline_at_ms && atomic_compare_exchange_strong(&r->stopping, &none, STOP_DEADLINE)) {
+		lock_take(&r->lock);
+		places_wake_all_locked(r);
+		lock_give(&r->lock);
+	}
+	if (wake_ms > r->deadline_at_ms && atomic_load(&r->stopping) == 0)
+		wake_ms = r->deadline_at_ms;
+	if (atomic_load(&r->stopping) == 0)
+		return wake_ms;
+	lock_take(&r->lock);
+	if (r->stop_at_ms == 0)
+		r->stop_at_ms = now;
+	stop_at_ms = r->stop_at_ms;
+	lock_give(&r->lock);
+	if (now - stop_at_ms >= DRAIN_MS)
+		break_off(w);
+	return wake_ms < stop_at_ms + DRAIN_MS ? wake_ms : stop_at_ms + DRAIN_MS;
+}
+
+static bool
+all_ended(struct run *r)
+{
+	bool ended;
+
+	lock_take(&r->lock);
+	ended = r->ended == r->options.n_orgs;
+	lock_give(&r->lock);
+	return ended;
+}
+
+void *
+wire_main(void *arg)
+{
+	struct worker *w = arg;
+	struct run *r = w->run;
+	struct slot *slot;
+	int64_t wake_ms, now;
+
+	while (!all_ended(r)) {
+		while ((slot = take_ready(w, &wake_ms)) != NULL)
+			send_request(w, slot);
+		wake_ms = watch(w, wake_ms);
+		now = run_now_ms(r);
+		http_drive(w->engine, wake_ms <= now ? 0 : wake_ms - now > IDLE_MS ? IDLE_MS : (int)(wake_ms - now));
+		take_answers(w);
+	}
+	return NULL;
+}
