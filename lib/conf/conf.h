@@ -75,7 +75,7 @@ struct conf {
 	int64_t answer_timeout_ms;
 	int retries;                 /* 0 .. 100; default 5 */
 	int64_t backoff_ms;          /* the first pause; default 1,000 */
-	int64_t outage_wait_ms;      /* default 300,000 */
+	int64_t outage_wait_ms;      /* default 60,000 */
 	int backfill_share;          /* per cent, 1 .. 100; default 50 */
 	struct conf_org *orgs;       /* in the order of the files, disabled ones too */
 	size_t n_orgs;

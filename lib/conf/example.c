@@ -27,7 +27,7 @@ static const char example[] =
 "#  answer_timeout: 5m                    # for one whole answer\n"
 "#  retries: 5                            # of a question that gets no good answer\n"
 "#  backoff: 1s                           # before the first retry; then doubled, up to a minute\n"
-"#  outage_wait: 5m                       # for a server that answers nobody; then the run ends\n"
+"#  outage_wait: 1m                       # for a server that answers nobody; then the run ends\n"
 "#  backfill_share: 50                    # per cent of the work that old gaps may take\n"
 "\n"
 "# What holds for every organization that does not say otherwise.\n"

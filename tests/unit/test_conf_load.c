@@ -76,7 +76,7 @@ START_TEST(test_defaults)
 	ck_assert_int_eq(conf->answer_timeout_ms, 300000);
 	ck_assert_int_eq(conf->retries, 5);
 	ck_assert_int_eq(conf->backoff_ms, 1000);
-	ck_assert_int_eq(conf->outage_wait_ms, 300000);
+	ck_assert_int_eq(conf->outage_wait_ms, 60000);
 	ck_assert_uint_eq(conf->n_orgs, 1);
 	ck_assert_str_eq(org->name, "acme");
 	ck_assert_str_eq(org->org_id, "32b6e34b3d91647abb20e7b8");
