@@ -27,11 +27,11 @@ def start_sync(config, *arguments, **options):
 
 
 class Interrupted(harness.TestCase):
-    def check_kept(self, sandbox, names):
+    def check_kept(self, sandbox, names, killed=False):
         """What is on disk is a part of the truth, whole wherever the ledger says it is covered; verify agrees."""
         for name in names:
             archive = os.path.join(self.archives, name)
-            lines, truth = harness.archive_lines(archive), sandbox.events(name)
+            lines, truth = harness.archive_lines(archive, killed), sandbox.events(name)
             some = set(lines)
             self.assertEqual(harness.difference(lines, [line for line in truth if line in some]), "")
             if not os.path.exists(os.path.join(archive, "ledger.json")):
@@ -152,7 +152,8 @@ class Killed(Interrupted):
             self.assertIn(done.code, (0, -signal.SIGKILL), done)
             killed += done.code != 0
             if i % 5 == 4:
-                self.check_kept(sandbox, [name for name in names if os.path.exists(os.path.join(self.archives, name))])
+                self.check_kept(sandbox, [name for name in names if os.path.exists(os.path.join(self.archives, name))],
+                                killed=True)
         self.assertGreater(killed, 3)
         for config in configs:
             self.check_finished(sandbox, config, names)

@@ -237,10 +237,13 @@ def day_files(archive):
                   for directory, _, names in os.walk(os.path.join(archive, "events")) for name in names)
 
 
-def archive_lines(archive):
-    """Every line (bytes) of an organization's day files, oldest first. Zstd needs the zstd program."""
+def archive_lines(archive, killed=False):
+    """Every line (bytes) of an organization's day files, oldest first. Zstd needs the zstd program. killed: files
+    that were being written aside may lie among them until the next run."""
     lines = []
     for path in day_files(archive):
+        if killed and path.endswith(".tmp"):
+            continue
         if path.endswith(".gz"):
             with gzip.open(path, "rb") as day:
                 data = day.read()
