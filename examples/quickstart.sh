@@ -148,5 +148,5 @@ With ./start-sandbox running in another terminal:
     rm -r archives/org0007; ./orgsync sync
 With your own organizations (README.md says more):
     sudo make -C build/quickstart install
-    orgsync config init > orgsync.yaml
+    orgsync config init orgsync.yaml
 END

@@ -11,6 +11,7 @@
 #define PAGE_TRIES 3             /* of an answer to RUN_TEST that cannot be used */
 #define REFUSALS_MAX 20          /* 429 answers in a row before the organization is given up */
 #define BACKOFF_MAX_MS 60000
+#define PAUSE_MAX_MS 3600000     /* a longer pause that the server asks for is left to the next run */
 #define ATTEMPTS 6
 #define BACKOFF_MS 1000
 #define ANSWER_GROWTH 4          /* from one cap of an answer to the next */
@@ -520,6 +521,14 @@ take_failure(struct tenant *t, const struct err *e)
 	t->prepared = false;
 	if (e->retry != ERR_RETRY_NOW && e->retry != ERR_RETRY_LATER) {
 		stop_reading(t, e);
+		return;
+	}
+	if (e->retry_after_ms > PAUSE_MAX_MS) {
+		struct err last = *e;
+
+		last.hint[0] = '\0';
+		err_hint(&last, "a sync does not wait for longer than an hour; run it again after the pause");
+		stop_reading(t, &last);
 		return;
 	}
 	t->result->retries++;

@@ -98,7 +98,8 @@ take_ready(struct worker *w, int64_t *ret_wake_ms)
 	if (atomic_load(&r->stopping) != 0) {
 		slot = pick_any_locked(r);
 	} else if (w->in_flight < r->per_worker_max && r->in_flight < r->in_flight_max) {
-		backfill_may = r->in_flight_backfill * 100 <
+		/* With this one too it must not be more than its share of what is in flight. */
+		backfill_may = (r->in_flight_backfill + 1) * 100 <=
 		               (size_t)r->options.conf->backfill_share * (r->in_flight + 1);
 		if (open_ms <= now)
 			slot = pick_locked(w, now, backfill_may);

@@ -101,7 +101,7 @@ add_error_notes(struct table *t, const struct record_last *last)
 	char first[HUMAN_LEN + 8], when[HUMAN_LEN];
 
 	/* An error that a success came after is history; --json still has it. */
-	if (last->error_s < 0 || last->error_s < last->success_s)
+	if (!last->error_stands)
 		return;
 	snprintf(first, sizeof(first), "    %s  ", human_minute(last->error_s, when));
 	table_note(t, first, last->text[0] != '\0' ? last->text : last->code);

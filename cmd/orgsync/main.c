@@ -1,5 +1,6 @@
 /* orgsync: the command. See docs/orgsync.1 for what it does, options.h for how it is told. */
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "cmd/orgsync/exit_code.h"
 #include "cmd/orgsync/session.h"
 #include "lib/base/log.h"
+#include "lib/base/memory.h"
 
 #define SELECTING (OPTION_CONFIG | OPTION_SELECT | OPTION_JSON)
 
@@ -151,6 +153,7 @@ main(int argc, char **argv)
 	if (hold_standard_streams() != 0)
 		return EXIT_CANNOT_GO_ON;
 	umask(077);
+	json_set_alloc_funcs(memory_alloc, memory_free); /* see memory.h */
 	code = options_read(argc, argv, commands, N_COMMANDS, &cli);
 	if (code == 0)
 		code = run(&cli);

@@ -240,7 +240,7 @@ options_read(int argc, char **argv, const struct command *commands, size_t n_com
 	ret->max_lag_s = -1;
 	ret->strings = calloc(3 * (size_t)argc + 3, sizeof(*ret->strings));
 	if (ret->strings == NULL) {
-		usage_error("no memory");
+		fputs("orgsync: out of memory\n", stderr);
 		return EXIT_CANNOT_GO_ON;
 	}
 	tags = ret->strings + argc + 1;

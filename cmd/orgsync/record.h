@@ -53,6 +53,7 @@ int record_write(int run_dirfd, const json_t *report, struct err *e) __attribute
 struct record_last {
 	int64_t success_s;
 	int64_t error_s;
+	bool error_stands;           /* no success came after it; times are whole seconds and may be the same */
 	char code[32];               /* of the error */
 	char text[400], hint[240];
 };

@@ -17,7 +17,8 @@
 static int
 newest_first(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)b, *(char *const *)a);
+	/* STARTED-PID: of two that began in one second, that of the higher process id. */
+	return strverscmp(*(char *const *)b, *(char *const *)a);
 }
 
 static void
@@ -121,10 +122,14 @@ take(const json_t *entry, int64_t run_ended_s, struct record_last *last)
 		ended_s = run_ended_s;
 	if (outcome == NULL || ended_s < 0)
 		return;
-	if (strcmp(outcome, "up_to_date") == 0 && last->success_s < 0)
+	if (strcmp(outcome, "up_to_date") == 0 && last->success_s < 0) {
 		last->success_s = ended_s;
+		if (ended_s > last->error_s)
+			last->error_stands = false;
+	}
 	if (strcmp(outcome, "failed") == 0 && last->error_s < 0) {
 		last->error_s = ended_s;
+		last->error_stands = ended_s > last->success_s;
 		copy_text(last->code, sizeof(last->code), json_object_get(error, "code"));
 		copy_text(last->text, sizeof(last->text), json_object_get(error, "text"));
 		copy_text(last->hint, sizeof(last->hint), json_object_get(error, "hint"));

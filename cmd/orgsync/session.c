@@ -18,8 +18,8 @@ say(const char *text)
 {
 	char *clean = text_clean(text);
 
-	if (clean != NULL)
-		fprintf(stderr, "%s\n", clean);
+	/* Without memory as it is: what comes here is one line without control characters already. */
+	fprintf(stderr, "%s\n", clean != NULL ? clean : text);
 	free(clean);
 }
 
@@ -87,9 +87,14 @@ session_load(const struct cli *cli, enum session_use use, struct session *ret)
 	struct conf_findings findings = { 0 };
 	struct session s = { 0 };
 	char errors[HUMAN_LEN];
+	int code = EXIT_NOT_ATTEMPTED;
 
 	s.now_s = clock_wall_s(&clock_system);
 	s.path = cli->config != NULL ? strdup(cli->config) : find_config();
+	if (s.path == NULL && cli->config != NULL) {
+		fputs("orgsync: out of memory\n", stderr);
+		return EXIT_CANNOT_GO_ON;
+	}
 	if (s.path == NULL)
 		return EXIT_NOT_ATTEMPTED;
 	s.conf = use == SESSION_ASKS ? conf_load(s.path, s.now_s, &findings)
@@ -97,15 +102,16 @@ session_load(const struct cli *cli, enum session_use use, struct session *ret)
 	if (s.conf == NULL || !cli->quiet)
 		for (size_t i = 0; i < findings.n; i++)
 			say(findings.lines[i]);
-	if (s.conf == NULL && findings.n_errors == 0)
-		fprintf(stderr, "orgsync: cannot read %s: no memory\n", s.path);
-	else if (s.conf == NULL)
+	if (s.conf == NULL && findings.n_errors == 0) {
+		fprintf(stderr, "orgsync: cannot read %s: out of memory\n", s.path);
+		code = EXIT_CANNOT_GO_ON;
+	} else if (s.conf == NULL)
 		fprintf(stderr, "orgsync: %s in the configuration; nothing was done\n",
 		        human_count(findings.n_errors, "error", errors));
 	conf_findings_free(&findings);
 	if (s.conf == NULL) {
 		session_close(&s);
-		return EXIT_NOT_ATTEMPTED;
+		return code;
 	}
 	for (size_t i = 0; i < s.conf->n_orgs; i++)
 		s.n_disabled += s.conf->orgs[i].disabled != NULL;

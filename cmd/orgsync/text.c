@@ -131,7 +131,7 @@ void
 text_wrap(const struct screen *screen, const char *first, const char *text)
 {
 	char *copy = text_clean(text);
-	const char *p = copy == NULL ? "" : copy;
+	const char *p = copy == NULL ? text : copy; /* without memory as it is, rather than nothing */
 	size_t indent = text_width(first), room, at, cut;
 
 	room = (size_t)screen->width > indent + 10 ? (size_t)screen->width - indent : 10;

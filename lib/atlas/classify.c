@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/atlas/client.h"
+#include "lib/base/memory.h"
 
 #define BODY_MAX 65536
 #define WAIT_MAX_S INT64_C(1000000000)
@@ -14,6 +15,7 @@ struct error_body {
 	char code[80];       /* errorCode, or OAuth's error in its own small letters; "" */
 	char address[64];    /* parameters[0] where it reads like an IP address; "" */
 	bool is_json;        /* an object, whoever wrote it */
+	bool no_memory;      /* to read it: nothing is known of it */
 	int64_t numbers[4];  /* parameters[1..4] where they are numbers, else -1 */
 };
 
@@ -56,9 +58,11 @@ read_body(struct error_body *b, const struct buf *body)
 	memset(b, 0, sizeof(*b));
 	for (size_t i = 0; i < 4; i++)
 		b->numbers[i] = -1;
+	memory_watch();
 	if (body != NULL && body->len > 0 && body->len <= BODY_MAX)
 		object = json_loadb(body->data, body->len, 0, NULL);
-	if (json_is_object(object)) {
+	b->no_memory = memory_was_short();
+	if (json_is_object(object) && !b->no_memory) {
 		b->is_json = true;
 		code = json_object_get(object, "errorCode");
 		error = json_object_get(object, "error");
@@ -317,7 +321,10 @@ atlas_classify(const struct http_answer *answer, bool token_request, struct atla
 	read_body(&b, answer->body);
 	if (limits.retry_after_s > WAIT_MAX_S)
 		limits.retry_after_s = WAIT_MAX_S;
-	if (answer->status >= 500 && answer->status <= 599)
+	if (b.no_memory)
+		err_set(e, ERR_NOMEM, ERR_SCOPE_ORGANIZATION, ERR_RETRY_LATER,
+		        "no memory to read the answer of status %d", answer->status);
+	else if (answer->status >= 500 && answer->status <= 599)
 		server_trouble(&b, answer->status, e);
 	else if (answer->status >= 400 && answer->status <= 499)
 		client_error(&b, answer, token_request, &limits, e);

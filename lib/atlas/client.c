@@ -21,6 +21,7 @@
 
 #include "lib/atlas/token.h"
 #include "lib/base/isotime.h"
+#include "lib/base/memory.h"
 
 #define URL_MAX 65536
 #define SECRET_MAX 65537   /* with its NUL */
@@ -292,7 +293,7 @@ take_token(struct atlas_client *c, struct http_answer *answer, struct err *e)
 
 /* A 401 to a question. True where it is worth one more try. */
 static bool
-refused(struct atlas_client *c)
+refused(struct atlas_client *c, const struct http_answer *answer)
 {
 	struct atlas_token_place place = token_place(c);
 	bool again;
@@ -302,7 +303,8 @@ refused(struct atlas_client *c)
 		atlas_token_forget(&c->token, &place);
 		atlas_token_drop(&c->token);
 	} else {
-		again = c->accepted && !c->tried_again;
+		/* libcurl gives up silently on a challenge that it has no memory for: the key was not shown. */
+		again = (c->accepted || answer->challenges == 0) && !c->tried_again;
 		c->forget = true;
 		if (!again)
 			buf_wipe(&c->secret);
@@ -333,15 +335,23 @@ take_org(struct atlas_client *c, const struct http_answer *answer, struct err *e
 	const char *id;
 	struct err why = { 0 };
 
+	memory_watch();
 	if (answer->body->len > 0 && answer->body->len <= SMALL_BODY_MAX)
 		object = json_loadb(answer->body->data, answer->body->len, 0, NULL);
-	if (!json_is_object(object)) {
+	if (memory_was_short()) {
+		err_set_errno(&why, ENOMEM, "the organization's description");
+	} else if (!json_is_object(object)) {
 		err_set(&why, ERR_PAGE, ERR_SCOPE_PAGE, ERR_RETRY_NOW,
 		        "the organization's description is not sound JSON");
 		c->counts.malformed++;
 	} else {
 		id = json_string_value(json_object_get(object, "id"));
-		if (id != NULL && strcasecmp(id, c->o.org_id) != 0) {
+		if (id == NULL) {
+			/* Whatever answers with 200 to anything would pass for a credential that works. */
+			err_set(&why, ERR_PAGE, ERR_SCOPE_PAGE, ERR_RETRY_NOW,
+			        "the answer is no organization's description: it has no id");
+			err_hint(&why, "check base_url and api; a proxy or a login page on the way may have answered");
+		} else if (strcasecmp(id, c->o.org_id) != 0) {
 			err_set(&why, ERR_ROLE, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
 			        "the server answers for another organization than %s", c->o.org_id);
 			err_hint(&why, "check that org_id and credential belong together");
@@ -381,7 +391,7 @@ take_question(struct atlas_client *c, struct http_answer *answer, struct page *p
 
 	if (answer->status != 200) {
 		atlas_classify(answer, false, &c->limits, &why);
-		if (answer->status == 401 && why.code == ERR_CREDENTIAL && refused(c))
+		if (answer->status == 401 && why.code == ERR_CREDENTIAL && refused(c, answer))
 			return ATLAS_ASK_AGAIN;
 		return fail(e, &why);
 	}

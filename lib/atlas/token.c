@@ -13,6 +13,7 @@
 
 #include "lib/base/file.h"
 #include "lib/base/log.h"
+#include "lib/base/memory.h"
 
 #define FILE_MAX 65536
 #define NAME_LEN 64                /* hex SHA-256 */
@@ -86,11 +87,13 @@ atlas_token_parse(struct atlas_token *ret, struct buf *body, int64_t now_s, stru
 {
 	struct atlas_token t = { .fresh = true };
 	json_t *object = NULL, *type;
-	bool sound = false;
+	bool sound = false, no_memory;
 
+	memory_watch();
 	if (body->len > 0 && body->len <= FILE_MAX)
 		object = json_loadb(body->data, body->len, 0, NULL);
 	buf_wipe(body);
+	no_memory = memory_was_short(); /* then the token itself may lack something */
 	if (json_is_object(object)) {
 		type = json_object_get(object, "token_type");
 		sound = (type == NULL || (json_is_string(type) &&
@@ -99,11 +102,13 @@ atlas_token_parse(struct atlas_token *ret, struct buf *body, int64_t now_s, stru
 		wipe_member(object, "access_token");
 	}
 	json_decref(object);
+	if (no_memory || (sound && t.text == NULL)) {
+		atlas_token_drop(&t);
+		return err_set_errno(e, ENOMEM, "access token");
+	}
 	if (!sound)
 		return err_set(e, ERR_SERVER, ERR_SCOPE_ORGANIZATION, ERR_RETRY_LATER,
 		               "the token endpoint's answer holds no access token");
-	if (t.text == NULL)
-		return err_set_errno(e, ENOMEM, "access token");
 	t.expires_at_s = now_s + t.lifetime_s;
 	*ret = t;
 	return 0;
@@ -196,14 +201,15 @@ read_kept(struct atlas_token *ret, const struct atlas_token_place *place, const 
 	struct buf b;
 
 	buf_init(&b, FILE_MAX);
+	memory_watch();
 	if (read_file(place, file, &b) && b.len > 0)
 		object = json_loadb(b.data, b.len, 0, NULL);
 	buf_wipe(&b);
-	if (json_is_object(object)) {
+	if (json_is_object(object) && !memory_was_short()) {
 		expires = json_object_get(object, "expires_at");
 		if (member_is(object, "base_url", place->base_url) &&
 		    member_is(object, "client_id", place->client_id) && json_is_integer(expires) &&
-		    read_members(&t, object) && t.text != NULL)
+		    json_integer_value(expires) > 0 && read_members(&t, object) && t.text != NULL)
 			t.expires_at_s = json_integer_value(expires);
 		wipe_member(object, "access_token");
 	}

@@ -10,6 +10,7 @@ lib_base_libbase_a_SOURCES = \
 	lib/base/jsonscan.c lib/base/jsonscan.h \
 	lib/base/jsonstrip.c \
 	lib/base/log.c lib/base/log.h \
+	lib/base/memory.c lib/base/memory.h \
 	lib/base/rng.h \
 	lib/base/utf8.h
 EXTRA_DIST += lib/base/README.md

@@ -78,7 +78,7 @@ struct conf {
 	int64_t answer_timeout_ms;
 	int retries;                 /* 0 .. 100; default 5 */
 	int64_t backoff_ms;          /* the first pause; default 1,000 */
-	int64_t outage_wait_ms;      /* default 300,000 */
+	int64_t outage_wait_ms;      /* default 60,000 */
 	int64_t memory_bytes;        /* CONF_MEMORY_MIN or more */
 	int64_t organization_memory_bytes; /* at most a quarter of it */
 	int backfill_share;          /* per cent, 1 .. 100; default 50 */
@@ -108,8 +108,8 @@ void conf_findings_free(struct conf_findings *f);
  * One trailing newline is cut off; more lines, and control characters, are refused. A file must be a regular one that its owner alone can read and that
  * this user (or root) owns. A command runs without a shell, with no secret in its environment, at most
  * CONF_SECRET_TIMEOUT_MS and CONF_SECRET_MAX bytes; blocks until then. systemd: the file of that name
- * in $CREDENTIALS_DIRECTORY, whose group bits do not count. An empty secret is an error. 0, or -1 with code ERR_SECRET; the text
- * never holds a part of the secret. Any thread. */
+ * in $CREDENTIALS_DIRECTORY, whose group bits do not count. An empty secret is an error. 0, or -1 with code ERR_SECRET or
+ * ERR_NOMEM; the text never holds a part of the secret. Any thread. */
 #define CONF_SECRET_MAX 65536
 #define CONF_SECRET_TIMEOUT_MS 30000
 int conf_secret_read(const struct conf_secret *secret, struct buf *b, struct err *e)

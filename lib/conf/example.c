@@ -27,7 +27,7 @@ static const char example[] =
 "#  answer_timeout: 5m                    # for one whole answer\n"
 "#  retries: 5                            # of a question that gets no good answer\n"
 "#  backoff: 1s                           # before the first retry; then doubled, up to a minute\n"
-"#  outage_wait: 5m                       # for a server that answers nobody; then the run ends\n"
+"#  outage_wait: 1m                       # for a server that answers nobody; then the run ends\n"
 "#  memory: 1GiB                          # of the whole process\n"
 "#  organization_memory: 256MiB           # of one organization; an answer may take a quarter of it\n"
 "#  backfill_share: 50                    # per cent of the work that old gaps may take\n"

@@ -89,7 +89,7 @@ static const struct key limits_keys[] = {
 	  .fallback = "1s",
 	  .help = "The pause before the first of these retries; each one after doubles it, up to a minute." },
 	{ .name = "outage_wait", .kind = KEY_SHORT, .offset = CONF(outage_wait_ms), .min = 100,
-	  .max = 24 * 60 * MINUTE_MS, .fallback = "5m",
+	  .max = 24 * 60 * MINUTE_MS, .fallback = "1m",
 	  .help = "How long a server that answers none of the organizations is waited for." },
 	{ .name = "memory", .kind = KEY_SIZE, .offset = CONF(memory_bytes), .min = CONF_MEMORY_MIN,
 	  .max = 1024 * GIB, .fallback = "1GiB",

@@ -403,7 +403,7 @@ read_main(struct load *l, const struct node *root)
 		read_orgs(l, orgs);
 	if (include != NULL)
 		read_includes(l, include);
-	if (l->whole->conf.n_orgs == 0 && !l->any_org_missed)
+	if (l->whole->conf.n_orgs == 0 && !l->any_org_missed && !l->report.no_memory)
 		report_error(&l->report, orgs != NULL ? orgs->at : root->at, "there is no organization");
 	if (!l->report.no_memory &&
 	    org_check_unique(&l->report, l->whole->conf.orgs, l->places, l->whole->conf.n_orgs) != 0)

@@ -180,6 +180,8 @@ conf_secret_read(const struct conf_secret *secret, struct buf *b, struct err *e)
 		return 0;
 	wipe(b->data, b->size);
 	buf_reset(b);
+	if (own.code == ERR_NOMEM)
+		return err_set_errno(e, ENOMEM, "secret");
 	err_set(e, ERR_SECRET, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR, "%s", own.text);
 	err_hint(e, "%s", own.hint[0] != '\0' ? own.hint : "see client_secret and private_key in orgsync.yaml(5)");
 	return -1;

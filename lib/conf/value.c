@@ -251,7 +251,7 @@ set_start(struct values *v, const struct key *key, const struct node *node, char
 int
 value_set(struct values *v, const struct key *key, const struct node *node, void *into)
 {
-	void *at = (char *)into + key->offset;
+	void *at = into == NULL ? NULL : (char *)into + key->offset; /* version goes nowhere */
 
 	switch (key->kind) {
 	case KEY_VERSION:

@@ -165,11 +165,10 @@ set_anchor(struct reader *r, const yaml_char_t *name, const struct node *node)
 static void
 check_tag(struct reader *r, const yaml_char_t *tag, struct place at)
 {
-	struct quoted q;
-
+	/* Nor is it told which: a password that begins with ! and stands without quotes is a tag to YAML. */
 	if (tag != NULL)
-		report_error(r->report, at, "YAML tag %s: tags have no meaning here; take it out",
-		             quote(&q, (const char *)tag, strlen((const char *)tag)));
+		report_error(r->report, at, "YAML tags have no meaning here: take it out, or put a value that "
+		             "begins with ! in quotes");
 }
 
 static void
@@ -223,8 +222,9 @@ on_alias(struct reader *r, const yaml_event_t *event)
 			target = r->anchors[i - 1].node;
 	r->failed = true;
 	if (target == NULL) {
-		report_error(r->report, at, "alias of an anchor that is not there: %s",
-		             quote(&q, name, strlen(name)));
+		/* Its name is not told: it may be a password without quotes. */
+		report_error(r->report, at, "alias of an anchor that is not there; a value that begins with * "
+		             "has to stand in quotes");
 		return;
 	}
 	if (target->open) {

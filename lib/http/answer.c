@@ -6,6 +6,7 @@
 #include "lib/base/clock.h"
 #include "lib/http/private.h"
 
+#define DATE_MAX_S INT64_C(253402300799) /* 9999-12-31: the last that an HTTP date can say */
 #define CHALLENGES_MAX 2 /* one to begin with, one should the nonce expire just then */
 
 /* Empties the fields that belong to one response; a later one (the answer to a challenge) starts anew. */
@@ -65,7 +66,7 @@ read_date(const char *text)
 	if (!isalpha((unsigned char)text[0]))
 		return -1;
 	t = curl_getdate(text, NULL);
-	return t < 0 ? -1 : (int64_t)t;
+	return t < 0 || (int64_t)t > DATE_MAX_S ? -1 : (int64_t)t;
 }
 
 static void

@@ -79,15 +79,23 @@ read_url(struct http_session *s, const struct http_request *request, struct err 
 	const unsigned flags = CURLU_DISALLOW_USER;
 	char *scheme = NULL, *host = NULL, *port = NULL;
 	CURLU *url = curl_url();
+	CURLUcode rc;
 	int failed = -1;
 
 	if (url == NULL)
 		return err_set_errno(e, ENOMEM, "http request");
-	if (curl_url_set(url, CURLUPART_URL, request->url, flags) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK ||
-	    (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)) {
+	rc = curl_url_set(url, CURLUPART_URL, request->url, flags);
+	if (rc == CURLUE_OK)
+		rc = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
+	if (rc == CURLUE_OK)
+		rc = curl_url_get(url, CURLUPART_HOST, &host, 0);
+	if (rc == CURLUE_OK)
+		rc = curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
+	if (rc == CURLUE_OUT_OF_MEMORY) {
+		err_set_errno(e, ENOMEM, "http request");
+		goto out;
+	}
+	if (rc != CURLUE_OK || (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)) {
 		err_set(e, ERR_CONFIG, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
 		        "not a URL that can be asked (http or https, a host, no user name)");
 		err_hint(e, "check base_url");
@@ -194,8 +202,21 @@ set_auth(CURL *easy, const struct http_request *request)
 	return rc;
 }
 
+/* What the request line asks for: path and query, or for a proxy that is to pass the request on, all. */
+static const char *
+target_of(const struct http_session *s, const struct http_engine *engine, const char *url)
+{
+	const char *host = strstr(url, "://"), *target;
+
+	if (host == NULL || (s->plain && engine->proxy_is_near))
+		return url;
+	target = host + 3 + strcspn(host + 3, "/?#");
+	return *target == '/' ? target : NULL;
+}
+
 static CURLcode
-set_request(CURL *easy, struct http_session *s, const struct http_request *request)
+set_request(CURL *easy, struct http_session *s, const struct http_engine *engine,
+            const struct http_request *request)
 {
 	CURLcode rc = CURLE_OK;
 	char line[200];
@@ -212,6 +233,9 @@ set_request(CURL *easy, struct http_session *s, const struct http_request *reque
 			return CURLE_OUT_OF_MEMORY;
 	}
 	SET(CURLOPT_URL, request->url);
+	/* libcurl (7.88) asks without the query where it has no memory for it just then, and says nothing: the
+	 * server would answer another question. */
+	SET(CURLOPT_REQUEST_TARGET, target_of(s, engine, request->url));
 	SET(CURLOPT_FRESH_CONNECT, request->fresh ? 1L : 0L);
 	SET(CURLOPT_HTTPHEADER, s->headers);
 	if (request->form == NULL) {
@@ -243,7 +267,7 @@ http_session_prepare(struct http_session *s, struct http_engine *engine,
 	if (rc == CURLE_OK)
 		rc = set_engine(s->easy, s, engine);
 	if (rc == CURLE_OK)
-		rc = set_request(s->easy, s, request);
+		rc = set_request(s->easy, s, engine, request);
 	if (rc == CURLE_OK)
 		rc = set_auth(s->easy, request);
 	if (rc == CURLE_OK)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "lib/base/isotime.h"
+#include "lib/base/memory.h"
 
 /* Writing ---------------------------------------------------------------------------------------- */
 
@@ -442,12 +443,15 @@ ledger_read(struct ledger *l, const char *text, size_t len, const char *what, st
 {
 	struct reader r = { what, e };
 	struct ledger new;
-	json_error_t why;
-	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+	json_t *root;
 	int failed;
 
-	if (root == NULL && json_error_code(&why) == json_error_out_of_memory)
+	memory_watch();
+	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	if (memory_was_short()) { /* what was read may lack something */
+		json_decref(root);
 		return err_set_errno(e, ENOMEM, "%s", what);
+	}
 	if (root == NULL)
 		return damaged(&r, "it is not sound JSON");
 	ledger_init(&new);

@@ -15,3 +15,5 @@ lib_store_libstore_a_SOURCES = \
 	lib/store/verify.c \
 	lib/store/years.c
 lib_store_libstore_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS) $(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
+EXTRA_DIST += lib/store/README.md
+dist_doc_DATA +=

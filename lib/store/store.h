@@ -3,10 +3,11 @@
  *   NAME/events/2025/2025-08-11.ndjson[.gz|.zst]   NAME/ledger.json
  *   NAME/quarantine/  NAME/.staging/  NAME/.lock
  *
- * Order of writing (store_commit): staged events durable → ledger that names them, the ranges they
- * complete and what each day file is about to become → day files replaced → ledger replaced → staging
- * removed. A merge is a union by id in which the first durable copy wins, so doing it again changes
- * nothing: stop it anywhere, open it again, and the day files come out byte for byte the same.
+ * Order of writing (store_commit): staged events durable → new day files durable beside the old ones →
+ * ledger that names the staging, the ranges it completes and what each day file is about to become →
+ * day files renamed → ledger replaced → staging removed. A merge is a union by id in which the first
+ * durable copy wins, so doing it again changes nothing: stop it anywhere, open it again, and the day
+ * files come out byte for byte the same. docs/ARCHIVE.md says why.
  *
  * One owner, one thread at a time; every function blocks on the disk. After a function returned -1 with
  * anything but ERR_LOCKED the store takes no more writes: close it; the next open repairs.
@@ -47,8 +48,10 @@ const struct ledger *store_ledger(const struct store *s);
 /* Makes `since` durable (ledger replaced). 0 or -1. */
 int store_set_since(struct store *s, int64_t since_s, struct err *e) __attribute__((warn_unused_result));
 
-/* Takes copies of n events into memory; nothing is durable yet. An id that is there already (in memory)
- * is dropped, counted as known or, with other bytes, as changed. 0 or -1 (memory, cap). */
+/* Takes copies of n events into memory; nothing is durable yet. An id that the same day has already (in
+ * memory) is dropped, counted as known or, with other bytes, as changed. 0 or -1: no memory, more than four
+ * times the cap (but a single event is always taken where there is none yet), or an event with a line
+ * feed in its bytes. */
 int store_put(struct store *s, const struct event *events, size_t n, struct err *e)
 	__attribute__((warn_unused_result));
 
@@ -57,10 +60,11 @@ int store_put(struct store *s, const struct event *events, size_t n, struct err 
 int store_quarantine(struct store *s, const char *bytes, size_t len, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* Makes all events put so far durable and then records the n ranges as covered. Day files whose seconds
- * are all covered, or all of them where `finish` is set or the memory cap asks for it, are merged;
- * events of other days stay in staging that the ledger names. With no event and no range nothing is
- * written, unless finish finds staging left to merge. */
+/* Makes all events put so far durable and then records the n ranges as covered. Days whose seconds are all
+ * covered, the first of them by one of these ranges (reading goes newest to oldest), are merged into
+ * their files; all days are where `finish` is set or the memory cap asks for it. Events of other days
+ * stay in staging that the ledger names. With no event and no range nothing is written, unless finish
+ * finds staging left to merge. */
 int store_commit(struct store *s, const struct covered *ranges, size_t n, bool finish, struct err *e)
 	__attribute__((warn_unused_result));
 
@@ -93,8 +97,10 @@ struct store_finding {
 };
 
 /* Checks every day file against its ledger entry (present, SHA-256, counts, order, no id twice, each
- * event in its own day, first and last), names files that the ledger does not know, and checks staging
- * that the ledger names. Calls found() for each finding. The number of findings, or -1. */
+ * event in its own day, first and last), names files that the ledger does not know, checks staging
+ * that the ledger names, and names the holes between covered ranges (path NULL). Calls found() for each
+ * finding. May run beside a process that writes (read_only): what that one is about to do is no finding.
+ * Memory: 16 bytes for each event of the largest day. The number of findings, or -1. */
 int store_verify(struct store *s, void (*found)(void *ctx, const struct store_finding *finding),
                  void *ctx, struct err *e);
 

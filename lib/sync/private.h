@@ -10,6 +10,7 @@ enum phase {
 	PHASE_PROBE,    /* the first run of an organization without a start time asks once: see read.c */
 	PHASE_LOWER,    /* the probe showed that our clock is fast: `since` is lowered */
 	PHASE_READ,
+	PHASE_CONTROL,  /* a bad answer, and no sound one before it: is the server able to give any? */
 	PHASE_FINISH,   /* the last commit */
 	PHASE_DONE
 };
@@ -29,6 +30,7 @@ struct reading {            /* how the range [from_s, to_s) is being read */
 	unsigned empty;         /* empty pages in a row that still claim a next one */
 	bool mixed;             /* a single second whose rows come among others', in no order */
 	bool short_page;        /* a page of this pass, not the first, had fewer rows than asked */
+	bool short_next;        /* and it claimed a next one */
 	bool pass_broken;       /* pages of this pass were of different sizes: its count proves nothing */
 	uint64_t pass_rows;     /* rows of all kinds on the pages of this pass so far */
 	int64_t pass_total;     /* the largest totalCount of this pass; -1: there was none */
@@ -44,7 +46,9 @@ struct sync {
 	struct waiting *gaps;   /* ascending; the last one is next */
 	size_t n_gaps, gaps_size;
 	int64_t newest_gap_from_s; /* where the newest gap of the plan began; INT64_MIN: there was none */
+	bool sound;             /* an answer could be used, since the last second that was given up */
 	bool gave_up;           /* a bad second was found and given up; its neighbours may be bad too */
+	unsigned lost_in_a_row; /* seconds given up since the last page that could be used */
 	bool rejoin;            /* and what came next was sound: what waits behind is one range again */
 	struct reading reading;
 	struct err bad_why;     /* why the last bad page was bad */

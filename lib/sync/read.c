@@ -15,7 +15,8 @@
  *    arrives during a pass pushes another one into a place that is read again: the pass then has a row
  *    twice, or one more place, and never proves too much.
  * Rows outside [from - 1, to] (a server that ignores a bound, an event with a wrong date) are filed under
- * the time they show, but end nothing: only a page of nothing but older ones does.
+ * the time they show unless that lies before the start, but end nothing: only a page of nothing but older
+ * ones does.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,8 @@
 #define PASSES_MAX 11            /* readings of one second before it is given up: one, and ten again */
 #define PASS_PAGES_MAX 100000    /* pages of one pass */
 #define EMPTY_PAGES_MAX 10       /* pages without rows that claim a next one, in a row */
+#define LOST_MAX 20              /* seconds given up with no usable page between: then it is not the seconds */
+#define LOST_FIRST_MAX 3         /* the same where no page of this run was usable yet */
 #define MARGINS 4
 #define LOST_MAX 25              /* seconds given up in a row, before the organization is */
 #define LOST_TOO_BIG_MAX 10      /* the same where their answers were too large: each cost a whole one */
@@ -37,6 +40,7 @@ begin_pass(struct reading *r)
 	r->page = 1;
 	r->empty = 0;
 	r->short_page = false;
+	r->short_next = false;
 	r->pass_broken = false;
 	r->pass_rows = 0;
 	r->pass_total = -1;
@@ -132,6 +136,24 @@ lose(struct sync *s, int64_t second_s, const struct err *why)
 	sync_stop(s, &e);
 }
 
+/* A bad second is given up and the rest goes on. Where answer after answer is bad, narrowing would go on for
+ * as long as there are seconds: then the organization fails. */
+static void
+give_up_second(struct sync *s, const struct err *why)
+{
+	struct err e;
+
+	lose(s, s->reading.from_s, why);
+	s->gave_up = true;
+	s->reading.active = false;
+	if (++s->lost_in_a_row < (s->result.pages > 0 ? LOST_MAX : LOST_FIRST_MAX))
+		return;
+	err_clear(&e);
+	err_set(&e, why->code, ERR_SCOPE_ORGANIZATION, ERR_RETRY_LATER, "no answer can be used: %s", why->text);
+	err_hint(&e, "check base_url and api, and what else on the way may have written these answers");
+	sync_stop(s, &e);
+}
+
 /* Goes on with the newer half; the older one waits. narrowed: it is a bad answer that is looked for. */
 static void
 halve(struct sync *s, bool narrowed)
@@ -160,9 +182,8 @@ reading_take_bad_page(struct sync *s, const struct err *why)
 		begin_pass(r);
 		return;
 	}
-	lose(s, r->from_s, why);
-	s->gave_up = true;
-	r->active = false;
+	s->sound = false;
+	give_up_second(s, why);
 }
 
 struct rows {               /* what the rows of one page say about the range */
@@ -196,19 +217,23 @@ look_at_rows(const struct reading *r, const struct page *page, int64_t max_s, st
 }
 
 /* Whether the answer goes on after this page. A totalCount is an estimate: one that is too large costs a
- * question, and an empty page ends the matter. */
+ * question, and an empty page ends the matter. So do many of them that name a next one: some servers always
+ * do. One that is absent, or smaller than what came, says nothing at all: then only a page that is asked for
+ * and empty shows the end, for the server may give fewer rows than it was asked for. */
 static bool
 goes_on(const struct reading *r, const struct page *page)
 {
 	uint64_t so_far = r->pass_rows + page->rows;
 
 	if (page->has_next)
-		return true;
+		return page->rows > 0 || r->empty < EMPTY_PAGES_MAX;
 	if (page->rows == 0 && r->page > 1)
 		return false;
 	if (page->rows >= r->rows)
 		return true;
-	return page->total_count > 0 && (uint64_t)page->total_count > so_far;
+	if (page->total_count < 0 || (uint64_t)page->total_count < so_far)
+		return page->rows > 0;
+	return (uint64_t)page->total_count > so_far;
 }
 
 /* Hands the events of seconds [from_s, to_s) to the store, and those outside of what was asked. */
@@ -232,6 +257,8 @@ keep(struct sync *s, const struct page *page, int64_t from_s, int64_t to_s, int6
 	for (size_t i = 0; i < page->n_events; i++) {
 		int64_t second_s = isotime_second(page->events[i].created_ns);
 
+		if (second_s < s->result.wanted_from_s)
+			continue; /* a server that ignores minDate: nothing from before the start is wanted */
 		if ((second_s >= from_s && second_s < to_s) || second_s < r->from_s - 1 || second_s > max_s)
 			s->keep[n++] = page->events[i];
 	}
@@ -308,7 +335,7 @@ turn_page(struct sync *s, const struct page *page, const struct rows *rows)
 	struct err why;
 
 	r->empty = page->rows == 0 ? r->empty + 1 : 0;
-	if (r->empty > EMPTY_PAGES_MAX || r->page >= PASS_PAGES_MAX) {
+	if (r->page >= PASS_PAGES_MAX) {
 		err_clear(&why);
 		err_set(&why, ERR_PAGE, ERR_SCOPE_PAGE, ERR_RETRY_LATER, "its pages do not end");
 		reading_take_bad_page(s, &why);
@@ -395,9 +422,7 @@ take_narrow(struct sync *s, const struct page *page, const struct rows *rows, bo
 		turn_page(s, page, rows);
 		return;
 	}
-	lose(s, r->from_s, &s->bad_why);
-	s->gave_up = true;
-	r->active = false;
+	give_up_second(s, &s->bad_why);
 }
 
 /* The first page of a range, when it is enough to go on by time. max_s: the newest second asked for.
@@ -424,14 +449,43 @@ take_first(struct sync *s, const struct page *page, const struct rows *rows, boo
 	return true;
 }
 
+/* The last page of a pass that went through the whole answer to [from, to) and found fewer rows than
+ * totalCount said. It is not cut to the second before `to`: a count that is always too large would make every
+ * second of an empty year a range of its own. A second pass that finds nothing new proves the whole range. */
+static void
+take_short(struct sync *s, const struct page *page)
+{
+	struct reading *r = &s->reading;
+	bool was_mixed = r->mixed;
+	int failed;
+
+	r->mixed = true;
+	failed = count_rows(s, page);
+	r->mixed = was_mixed;
+	if (failed || keep(s, page, r->from_s, r->to_s, r->to_s) != 0)
+		return;
+	if (pass_complete(s, true)) {
+		if (claim(s, r->from_s, r->to_s, r->pass_as_of_s) == 0)
+			r->active = false;
+	} else if (s->seen.pass == 1) {
+		seen_next_pass(&s->seen);
+		begin_pass(r);
+	} else
+		halve(s, false);
+}
+
 /* A page of a pass over the second before `to`, which fills more than one page. */
 static void
 take_pass(struct sync *s, const struct page *page, const struct rows *rows, bool more)
 {
 	struct reading *r = &s->reading;
 	int64_t second_s = r->to_s - 1, from_s = r->from_s;
-	bool complete, short_rows = !more && rows_are_short(r, page);
+	bool complete, short_rows = !more && !rows->all_before && rows_are_short(r, page);
 
+	if (short_rows && !r->pass_broken && r->to_s - r->from_s > 1) {
+		take_short(s, page);
+		return;
+	}
 	if (count_rows(s, page) != 0)
 		return;
 	if (more && rows->oldest_s >= second_s) {
@@ -465,6 +519,7 @@ reading_take_page(struct sync *s, const struct page *page, int64_t as_of_s, int6
 	struct rows rows;
 	bool more;
 
+	s->lost_in_a_row = r->margin > 0 ? s->lost_in_a_row : 0;
 	if (limit_s < r->to_s) {
 		/* By the server's clock the end of the range has not settled yet. */
 		if (limit_s <= r->from_s) {
@@ -477,10 +532,14 @@ reading_take_page(struct sync *s, const struct page *page, int64_t as_of_s, int6
 		}
 		r->to_s = limit_s;
 	}
-	/* Every page of a pass but the last must be as long as the first, or numbers mean other places. */
-	if (r->page > 1 && page->rows > 0 &&
-	    (r->short_page || page->rows > r->rows || (page->rows < r->rows && page->has_next)))
+	/* Every page of a pass but the last must be as long as the first, or numbers mean other places. Whether
+	 * a short one was the last, what follows says: its own `next` may be one that is always there. */
+	if (r->page > 1 && page->rows > 0 && (r->short_page || page->rows > r->rows))
 		r->pass_broken = true;
+	if (r->short_next && page->rows == 0 && !page->has_next)
+		r->pass_broken = true;
+	if (r->page > 1 && page->rows > 0 && page->rows < r->rows && page->has_next)
+		r->short_next = true;
 	/* What appears between two pages may stand on neither: a pass speaks for the moment it began. */
 	if (as_of_s < r->pass_as_of_s)
 		r->pass_as_of_s = as_of_s;

@@ -12,6 +12,7 @@
 #define COMMIT_BYTES (4u << 20)
 #define COMMIT_MS 5000
 #define COMMIT_CLAIMS 256
+#define CONTROL_S (EVENT_CREATED_MIN_NS / NS_PER_S) /* a second without events, and so without bad ones */
 #define PAGE_TRIES 3               /* of a question whose answer cannot be used */
 #define CLOCK_DIFFERENCE_S 300     /* a larger one is reported */
 #define FRESH_S S_PER_DAY          /* of a first run: what is younger is not backfill */
@@ -170,6 +171,9 @@ sync_next(struct sync *s, int64_t now_wall_s, int64_t now_mono_ms, struct atlas_
 	case PHASE_PROBE:
 		*ret_question = (struct atlas_question){ s->since_s - 1, s->since_s, 1, 1 };
 		return SYNC_ASK;
+	case PHASE_CONTROL:
+		*ret_question = (struct atlas_question){ CONTROL_S, CONTROL_S, 1, 1 };
+		return SYNC_ASK;
 	case PHASE_DONE:
 		return SYNC_DONE;
 	case PHASE_READ:
@@ -212,8 +216,8 @@ page_is_ours(struct sync *s, const struct page *page)
 	err_clear(&e);
 	if (page->n_foreign > 0) {
 		err_set(&e, ERR_FOREIGN_EVENT, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
-		        "the server sent %zu event(s) of another organization (%s); none was written",
-		        page->n_foreign, page->foreign_org_id);
+		        "the server sent %zu event%s of another organization (%s); none was written",
+		        page->n_foreign, page->n_foreign == 1 ? "" : "s", page->foreign_org_id);
 		err_hint(&e, "check org_id and the credential; if both are right, tell MongoDB support");
 		sync_stop(s, &e);
 		return false;
@@ -256,8 +260,15 @@ sync_take_page(struct sync *s, const struct page *page, int64_t date_s, int64_t 
 		s->n_gaps = 0;
 		s->phase = PHASE_LOWER;
 	}
+	if (s->phase == PHASE_CONTROL) {
+		s->phase = PHASE_READ;
+		s->sound = true;
+		reading_take_bad_page(s, &s->bad_why);
+		return;
+	}
 	if (s->phase != PHASE_READ)
 		return;
+	s->sound = true;
 	if (!s->dirty)
 		s->dirty_since_ms = now_mono_ms;
 	s->dirty = true;
@@ -270,13 +281,33 @@ sync_take_page(struct sync *s, const struct page *page, int64_t date_s, int64_t 
 		reading_take_page(s, page, as_of_s, limit_s);
 }
 
+/* Not even the control question had an answer that can be used: it is not a matter of some second, and
+ * narrowing would go on for every second there is. */
+static void
+no_sound_answer(struct sync *s, const struct err *why)
+{
+	struct err e = *why;
+
+	e.scope = ERR_SCOPE_ORGANIZATION;
+	e.retry = ERR_RETRY_LATER;
+	err_hint(&e, "no answer of this server can be used: check base_url and api; a proxy or a login page on the "
+	             "way may have answered");
+	sync_stop(s, &e);
+}
+
 void
 sync_take_bad_page(struct sync *s, const struct err *why)
 {
-	if (s->phase == PHASE_PROBE)
+	if (s->phase == PHASE_PROBE) {
 		s->phase = PHASE_FINISH; /* it was only asked for its Date */
-	else if (s->phase == PHASE_READ)
+	} else if (s->phase == PHASE_CONTROL) {
+		no_sound_answer(s, why);
+	} else if (s->phase == PHASE_READ && !s->sound) {
+		s->bad_why = *why;
+		s->phase = PHASE_CONTROL;
+	} else if (s->phase == PHASE_READ) {
 		reading_take_bad_page(s, why);
+	}
 }
 
 unsigned
@@ -284,7 +315,7 @@ sync_page_tries(const struct sync *s)
 {
 	const struct reading *r = &s->reading;
 
-	return r->active && r->narrowed && r->to_s - r->from_s > 1 ? 1 : PAGE_TRIES;
+	return s->phase == PHASE_READ && r->active && r->narrowed && r->to_s - r->from_s > 1 ? 1 : PAGE_TRIES;
 }
 
 void
@@ -357,6 +388,7 @@ sync_store_step(struct sync *s)
 			finish(s);
 		break;
 	case PHASE_PROBE:
+	case PHASE_CONTROL:
 	case PHASE_DONE:
 		break;
 	}

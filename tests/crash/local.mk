@@ -1,1 +1,13 @@
 # tests/crash: its part of the makefile.
+
+# Memory that ends anywhere.
+check_PROGRAMS += tests/crash/test_alloc
+TESTS += tests/crash/test_alloc
+tests_crash_test_alloc_SOURCES = tests/crash/test_alloc.c \
+	tests/crash/alloc_hooks.c tests/crash/alloc_hooks.h \
+	tests/crash/event_server.c tests/crash/event_server.h tests/crash/orgsync_main.c
+tests_crash_test_alloc_CPPFLAGS = $(cmd_orgsync_libcmd_a_CPPFLAGS) $(CURL_CFLAGS)
+tests_crash_test_alloc_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc \
+	-Wl,--wrap=reallocarray -Wl,--wrap=strdup -Wl,--wrap=strndup -Wl,--wrap=asprintf -Wl,--wrap=vasprintf \
+	-Wl,--wrap=free -Wl,--wrap=curl_global_init -Wl,--wrap=clock_gettime -Wl,--wrap=curl_multi_poll
+tests_crash_test_alloc_LDADD = cmd/orgsync/libcmd.a $(LIBORGSYNC) $(LIBORGSYNC_LIBS)

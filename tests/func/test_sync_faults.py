@@ -4,6 +4,7 @@ cannot be had is reported, not hidden."""
 
 import datetime
 import hashlib
+import http.server
 import json
 import os
 import re
@@ -96,8 +97,8 @@ class Faults(harness.TestCase):
             self.assertLessEqual(one["requests"], 11 + 4 + 4 + 4, one)
 
     def test_nonces_and_tokens_that_end_in_the_middle(self):
-        sandbox = self.sandbox("--organizations", "4", "--events", "6000", "--credentials", "mixed", "--latency", "20",
-                               "--nonce-life", "60", "--token-life", "100", "--time-scale", "600", "--no-limits", *DAYS)
+        sandbox = self.sandbox("--organizations", "4", "--events", "6000", "--credentials", "mixed", "--latency", "150",
+                               "--nonce-life", "300", "--token-life", "600", "--time-scale", "600", "--no-limits", *DAYS)
         self.until_exact(sandbox, sandbox.config(self.directory), ["org%04d" % i for i in range(1, 5)], 1)
         self.assertGreater(sandbox.counts("org0001")["challenges"] + sandbox.counts("org0001")["unauthorized"], 1)
 
@@ -131,6 +132,76 @@ class Faults(harness.TestCase):
                     wrong = harness.difference(harness.archive_lines(os.path.join(archives, name)),
                                                sandbox.events_now(name, end=covered))
                     self.assertEqual(wrong, "")
+
+
+class Nonsense(http.server.BaseHTTPRequestHandler):
+    """Answers everything with 200 and sound JSON that means nothing."""
+
+    asked = 0
+
+    def do_GET(self):
+        type(self).asked += 1
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "16")
+        self.end_headers()
+        self.wfile.write(b'{"portal": true}')
+
+    def log_message(self, *_):
+        pass
+
+
+class Later(Nonsense):
+    """Asks for a pause of eleven days."""
+
+    status = 429
+
+    def do_GET(self):
+        type(self).asked += 1
+        self.send_response(self.status)
+        self.send_header("Retry-After", "999999")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+class Elsewhere(harness.TestCase):
+    def test_a_pause_of_days_is_not_waited_for(self):
+        """Without a deadline such a run would hold its lock for as long, and nobody would hear of it."""
+        sandbox = self.sandbox("--organizations", "2", "--events", "5")
+        config = sandbox.config(self.directory)
+        port = self.serve(Later)
+        self.edit(config, (r'base_url: "[^"]*"', 'base_url: "http://127.0.0.1:%d"' % port))
+        for Later.status in (429, 503):
+            Later.asked = 0
+            report = self.sync(config, code=4)
+            self.assertEqual(Later.asked, 2)
+            for entry in report["organizations"]:
+                self.assertIn("hour", entry["error"]["hint"])
+
+    def test_a_server_that_is_none(self):
+        """Such an answer is no matter of one bad second: it ends soon, and not second by second."""
+        sandbox = self.sandbox("--organizations", "2", "--events", "5")
+        config = sandbox.config(self.directory)
+        port = self.serve(Nonsense)
+        self.edit(config, (r'base_url: "[^"]*"', 'base_url: "http://127.0.0.1:%d"' % port))
+        report = self.sync(config, code=4)
+        self.assertLessEqual(Nonsense.asked, 2 * 6)
+        for entry in report["organizations"]:
+            self.assertEqual(entry["error"]["code"], "page")
+            self.assertIn("base_url", entry["error"]["hint"])
+        # Nor is it a credential that works.
+        done = harness.orgsync("test", "-c", config)
+        self.assert_code(done, 4)
+
+    def test_a_server_that_is_not_there(self):
+        """It is tried for a while; the deadline ends a wait, too."""
+        sandbox = self.sandbox("--organizations", "2", "--events", "5")
+        config = sandbox.config(self.directory, more="limits: { deadline: 2s }\n")
+        sandbox.stop()
+        done = harness.orgsync("sync", "-c", config)
+        self.assert_code(done, 10)
+        self.assertLess(done.seconds, 6)
+        self.assertIn("no good answer; trying again", done.err)
 
 
 class Poison(harness.TestCase):
@@ -185,7 +256,8 @@ class Poison(harness.TestCase):
                     kept.append(data.read())
                 self.assertEqual(entry, hashlib.sha256(kept[-1]).hexdigest() + ".json")
             self.assertEqual(kept, [data for said, data in sandbox.poison(name) if said.decode() == kind], kind)
-            self.assertEqual(len(harness.ledger(archive)["covered"]), 1, kind)
+            covered = harness.ledger(archive)["covered"]
+            self.assertEqual([a["to"] for a in covered[:-1]], [b["from"] for b in covered[1:]], kind)
         self.assertEqual(harness.of(report, "org0006")["quarantined"], 0)
         self.assert_all_exact(sandbox, ["org%04d" % i for i in range(1, 8)])
         self.assert_code(harness.orgsync("verify", "-c", config), 0)

@@ -169,7 +169,7 @@ class Ledgers(Archives):
 
     def test_a_hole_made_by_hand(self):
         def change(document):
-            whole = document["covered"][0]
+            whole = dict(document["covered"][0], to=document["covered"][-1]["to"])
             document["covered"] = [dict(whole, to="2026-03-03T10:00:00Z"), dict(whole, **{"from": "2026-03-03T11:00:00Z"})]
         self.edit(change)
         self.one_finding(None, "not read", ("2026-03-03T10:00:00Z", "2026-03-03T11:00:00Z"))

@@ -8,6 +8,7 @@ hand, a test looks for the programs in the current directory.
 import collections
 import gzip
 import hashlib
+import http.server
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import urllib.request
@@ -235,10 +237,13 @@ def day_files(archive):
                   for directory, _, names in os.walk(os.path.join(archive, "events")) for name in names)
 
 
-def archive_lines(archive):
-    """Every line (bytes) of an organization's day files, oldest first. Zstd needs the zstd program."""
+def archive_lines(archive, killed=False):
+    """Every line (bytes) of an organization's day files, oldest first. Zstd needs the zstd program. killed: files
+    that were being written aside may lie among them until the next run."""
     lines = []
     for path in day_files(archive):
+        if killed and path.endswith(".tmp"):
+            continue
         if path.endswith(".gz"):
             with gzip.open(path, "rb") as day:
                 data = day.read()
@@ -297,6 +302,26 @@ class TestCase(unittest.TestCase):
         sandbox = Sandbox(*options)
         self.addCleanup(sandbox.stop)
         return sandbox
+
+    def serve(self, handler):
+        """An HTTP server of the test's own on the loopback, which ends with the test. Its port."""
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return server.server_address[1]
+
+    @staticmethod
+    def edit(path, *changes):
+        """Changes a text file by (pattern, replacement) pairs; each has to be found."""
+        with open(path, encoding="utf-8") as text:
+            text = text.read()
+        for pattern, replacement in changes:
+            text, n = re.subn(pattern, replacement, text)
+            assert n > 0, "%s is not in %s" % (pattern, path)
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text)
 
     def sync(self, config, *arguments, code=0, **options):
         """One `orgsync sync --json` that has to end with the code. Its document (None after exit 2)."""

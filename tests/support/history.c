@@ -215,8 +215,8 @@ serve(struct sim *m, const struct atlas_question *q, unsigned types, struct page
 	memset(ret, 0, sizeof(*ret));
 	ret->events = m->rows;
 	ret->n_events = ret->rows = rows;
-	ret->has_next = !h->never_next && skip + rows < n;
-	ret->total_count = h->no_count ? -1 : n == 0 ? 0 : (int64_t)n + h->lie;
+	ret->has_next = h->always_next || (!h->never_next && skip + rows < n);
+	ret->total_count = h->no_count ? -1 : n == 0 && !h->lies_of_none ? 0 : (int64_t)n + h->lie;
 	if (ret->total_count < -1)
 		ret->total_count = 0;
 	return true;

@@ -46,7 +46,9 @@ struct history {
 	bool cap_wavers;         /* the cap is another one each time */
 	bool skip_by_asked;      /* page numbers count in rows asked for, not in rows given */
 	bool never_next;         /* no "next" links */
+	bool always_next;        /* a "next" link on every page, the last and the empty ones too */
 	int lie;                 /* added to totalCount where it is not 0 */
+	bool lies_of_none;       /* and where it is */
 	bool no_count;           /* totalCount is absent */
 	bool rounds;             /* shown seconds are rounded, not cut */
 	bool changes;            /* order inside a second changes from call to call */

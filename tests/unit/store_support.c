@@ -88,7 +88,7 @@ test_event(unsigned id, int64_t created_s, unsigned fraction_ms, unsigned pad)
 	if (fraction_ms != 0)
 		snprintf(end, 8, ".%03uZ", fraction_ms % 1000);
 	snprintf(json, sizeof(json), "{\"created\":\"%s\",\"id\":\"%024u\",\"n\":%u.50,\"pad\":\"%0*u\"}", created,
-	         id, id, (int)pad, 0);
+	         id, id, (int)pad, 0u);
 	return test_event_of(json);
 }
 

@@ -76,7 +76,7 @@ START_TEST(test_defaults)
 	ck_assert_int_eq(conf->answer_timeout_ms, 300000);
 	ck_assert_int_eq(conf->retries, 5);
 	ck_assert_int_eq(conf->backoff_ms, 1000);
-	ck_assert_int_eq(conf->outage_wait_ms, 300000);
+	ck_assert_int_eq(conf->outage_wait_ms, 60000);
 	ck_assert_int_eq(conf->memory_bytes, 1 << 30);
 	ck_assert_int_eq(conf->organization_memory_bytes, 256 << 20);
 	ck_assert_uint_eq(conf->n_orgs, 1);

@@ -55,7 +55,7 @@ tear_down(void)
 
 /* Writes a record of the three organizations with these outcomes; returns the run's name. */
 static void
-write_run(int64_t started_s, const enum run_outcome *outcomes, char *ret_run)
+write_run_of(long pid, int64_t started_s, const enum run_outcome *outcomes, char *ret_run)
 {
 	struct run_result results[3] = { 0 };
 	int64_t ended_at_s[3];
@@ -81,12 +81,18 @@ write_run(int64_t started_s, const enum run_outcome *outcomes, char *ret_run)
 		ended_at_s[i] = outcomes[i] == RUN_WAITING ? 0 : started_s + (int64_t)i;
 	}
 	err_clear(&e);
-	ck_assert_int_eq(record_make_dir(runs, started_s, 4711, ret_run, &fd, &e), 0);
+	ck_assert_int_eq(record_make_dir(runs, started_s, pid, ret_run, &fd, &e), 0);
 	record = record_build(&facts);
 	ck_assert_ptr_nonnull(record);
 	ck_assert_int_eq(record_write(fd, record, &e), 0);
 	json_decref(record);
 	close(fd);
+}
+
+static void
+write_run(int64_t started_s, const enum run_outcome *outcomes, char *ret_run)
+{
+	write_run_of(4711, started_s, outcomes, ret_run);
 }
 
 static void
@@ -98,6 +104,28 @@ last_of(struct record_last *ret, size_t *ret_unreadable)
 	err_clear(&e);
 	ck_assert_int_eq(record_last(output, wanted, 3, ret, ret_unreadable, &e), 0);
 }
+
+/* Seconds are too coarse to tell which came last; the order of the records does. */
+START_TEST(of_two_runs_in_one_second_the_later_counts)
+{
+	static const enum run_outcome good[] = { RUN_DONE, RUN_DONE, RUN_DONE };
+	static const enum run_outcome bad[] = { RUN_FAILED, RUN_FAILED, RUN_DONE };
+	char run[RECORD_RUN_MAX];
+	struct record_last last[3];
+	size_t unreadable;
+
+	write_run_of(9998, 1795312800, bad, run);
+	write_run_of(10000, 1795312800, good, run);
+	last_of(last, &unreadable);
+	ck_assert_int_eq(last[0].error_s, last[0].success_s);
+	ck_assert(!last[0].error_stands);
+	write_run_of(10001, 1795312800, bad, run);
+	last_of(last, &unreadable);
+	ck_assert(last[0].error_stands);
+	ck_assert(last[1].error_stands);
+	ck_assert(!last[2].error_stands);
+}
+END_TEST
 
 START_TEST(round_trip)
 {
@@ -260,6 +288,7 @@ main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, round_trip);
+	tcase_add_test(tc, of_two_runs_in_one_second_the_later_counts);
 	tcase_add_test(tc, names_are_unique);
 	tcase_add_test(tc, damage_is_passed_over);
 	tcase_add_test(tc, looks_back_so_far_and_no_further);

@@ -255,14 +255,12 @@ START_TEST(an_answer_that_ends_before_its_count_is_read_twice)
 	ANSWER(false, 9, { 11, "f" });
 	ASKED(13, 10, 3);
 	ANSWER(false, 9);
-	ASKED(12, 10, 1); /* nine were promised: once more, and what is older stands apart */
+	ASKED(13, 10, 1); /* nine were promised: once more */
 	ANSWER(true, 9, { 11, "a" }, { 11, "b" }, { 11, "c" }, { 11, "d" }, { 11, "e" });
-	ASKED(12, 10, 2);
+	ASKED(13, 10, 2);
 	ANSWER(false, 9, { 11, "f" });
-	ASKED(12, 10, 3);
+	ASKED(13, 10, 3);
 	ANSWER(false, 9);
-	ASKED(13, 11, 1);
-	ANSWER(false, 0);
 	ck_assert(!asks());
 	COVERED(0, 12, 10);
 }
@@ -280,6 +278,28 @@ START_TEST(a_silent_cap_is_taken_over_for_page_numbers)
 	ck_assert(!asks());
 	ck_assert_uint_eq(memory.n_put, 5);
 	COVERED(0, 12, 10);
+}
+END_TEST
+
+START_TEST(a_count_that_says_nothing_is_not_believed)
+{
+	const int64_t counts[] = { 0, -1, 2 };
+
+	for (int i = 0; i < 3; i++) {
+		/* A server that caps its pages at three rows, without a word, and counts nothing. */
+		begin(SYNC_START_AT, NOW_S - 100, 10);
+		ASKED(101, 10, 1);
+		ANSWER(false, counts[i], { 20, "a" }, { 30, "b" }, { 40, "c" });
+		ASKED(101, 39, 1);
+		ANSWER(false, counts[i], { 40, "c" }, { 50, "d" }, { 60, "e" });
+		ASKED(101, 59, 1);
+		ANSWER(false, counts[i] > 0 ? 0 : counts[i], { 60, "e" });
+		ASKED(101, 59, 2); /* one row of three: it is empty that ends it */
+		ANSWER(false, 0);
+		ck_assert(!asks());
+		ck_assert_uint_eq(memory.n_put, 5);
+		COVERED(0, 100, 10);
+	}
 }
 END_TEST
 
@@ -442,11 +462,29 @@ START_TEST(an_event_with_a_wrong_date_ends_nothing)
 {
 	begin(SYNC_START_AT, NOW_S - 100, 10);
 	ASKED(101, 10, 1);
-	/* "stray" is a year too old. If it counted, all that is older than 30 would be lost. */
-	ANSWER(true, 9, { 20, "a" }, { 25, "b" }, { 30, "c" }, { 30, "d" }, { 31536000, "stray" });
+	ANSWER(true, 9, { 20, "a" }, { 25, "b" }, { 30, "c" }, { 40, "d" }, { 40, "e" });
+	ASKED(101, 39, 1);
+	/* "stray" was asked for by nobody. If it counted, [39, 10) would be read again. */
+	ANSWER(true, 9, { 5, "stray" }, { 45, "f" }, { 50, "g" }, { 60, "h" }, { 60, "i" });
+	ASKED(101, 59, 1);
+	ck_assert_uint_eq(memory.n_put, 6);
+	ck_assert_str_eq(memory.ids[3], "stray"); /* and it is not lost either */
+}
+END_TEST
+
+START_TEST(a_server_that_ignores_the_start_fills_no_archive)
+{
+	begin(SYNC_START_AT, NOW_S - 100, 10);
+	ASKED(101, 10, 1);
+	/* If a year ago counted as progress, all that is older than 30 would be lost. */
+	ANSWER(true, 9, { 20, "a" }, { 25, "b" }, { 30, "c" }, { 30, "d" }, { 31536000, "before" });
 	ASKED(101, 29, 1);
-	ck_assert_uint_eq(memory.n_put, 3);
-	ck_assert_str_eq(memory.ids[2], "stray"); /* and it is not lost either */
+	ANSWER(true, 9, { 30, "c" }, { 30, "d" }, { 31536000, "x" }, { 31536001, "y" }, { 31536002, "z" });
+	ASKED(101, 29, 2);
+	ANSWER(true, 9, { 31536003, "u" }, { 31536004, "v" });
+	ck_assert(!asks());
+	ck_assert_uint_eq(memory.n_put, 4);
+	COVERED(0, 100, 10);
 }
 END_TEST
 
@@ -476,17 +514,62 @@ START_TEST(a_stop_commits_what_was_read)
 }
 END_TEST
 
-START_TEST(pages_that_do_not_end_are_given_up)
+START_TEST(a_next_that_is_always_there_ends_with_empty_pages)
 {
 	int questions = 0;
 
-	begin(SYNC_START_AT, NOW_S - 11, 10);
+	begin(SYNC_START_AT, NOW_S - 1000000, 10);
 	while (asks()) {
-		ck_assert_int_lt(questions++, 200);
-		answer_dated(NULL, 0, true, 5, NOW_S);
+		ck_assert_int_lt(questions++, 20);
+		answer_dated(NULL, 0, true, 0, NOW_S);
 	}
-	ck_assert_uint_eq(sync_result(sync_under_test)->lost_seconds, 1);
+	ck_assert(sync_result(sync_under_test)->up_to_date);
+	COVERED(0, 1000000, 10);
+}
+END_TEST
+
+START_TEST(a_count_that_is_always_too_large_does_not_cut_empty_history_into_seconds)
+{
+	int questions = 0;
+
+	begin(SYNC_START_AT, NOW_S - 1000000, 10);
+	while (asks()) {
+		ck_assert_int_lt(questions++, 20);
+		answer_dated(NULL, 0, false, 13, NOW_S);
+	}
+	ck_assert(sync_result(sync_under_test)->up_to_date);
+	COVERED(0, 1000000, 10);
+}
+END_TEST
+
+static int
+questions_until_given_up(bool one_good_page)
+{
+	int questions = 0;
+	struct err why;
+
+	err_clear(&why);
+	err_set(&why, ERR_PAGE, ERR_SCOPE_PAGE, ERR_RETRY_LATER, "no JSON object");
+	begin(SYNC_START_AT, NOW_S - 100000000, 10);
+	while (asks()) {
+		ck_assert_int_lt(questions++, 2000);
+		if (one_good_page && questions == 1)
+			ANSWER(true, 5, { 20, "a" }, { 21, "b" }, { 30, "c" }, { 40, "d" }, { 50, "e" });
+		else
+			sync_take_bad_page(sync_under_test, &why);
+	}
+	ck_assert_int_eq(sync_result(sync_under_test)->err.code, ERR_PAGE);
+	ck_assert_int_eq(sync_result(sync_under_test)->err.scope, ERR_SCOPE_ORGANIZATION);
+	ck_assert(!sync_result(sync_under_test)->up_to_date);
+	return questions;
+}
+
+START_TEST(answers_that_are_all_bad_end_the_organization)
+{
+	ck_assert_int_lt(questions_until_given_up(false), 100);
 	ck_assert_uint_eq(memory.ledger.n_covered, 0);
+	ck_assert_int_lt(questions_until_given_up(true), 500);
+	COVERED(0, 49, 10); /* what was good is kept */
 }
 END_TEST
 
@@ -508,6 +591,7 @@ main(void)
 	tcase_add_test(tc, an_unstable_second_is_given_up_and_the_rest_goes_on);
 	tcase_add_test(tc, an_answer_that_ends_before_its_count_is_read_twice);
 	tcase_add_test(tc, a_silent_cap_is_taken_over_for_page_numbers);
+	tcase_add_test(tc, a_count_that_says_nothing_is_not_believed);
 	tcase_add_test(tc, a_page_in_no_order_is_halved);
 	tcase_add_test(tc, a_bad_page_is_narrowed_to_one_second);
 	tcase_add_test(tc, a_bad_second_in_two_years_is_found_in_few_questions);
@@ -518,9 +602,12 @@ main(void)
 	tcase_add_test(tc, an_event_of_another_organization_ends_it);
 	tcase_add_test(tc, an_event_that_cannot_be_filed_is_kept_apart_and_covered);
 	tcase_add_test(tc, an_event_with_a_wrong_date_ends_nothing);
+	tcase_add_test(tc, a_server_that_ignores_the_start_fills_no_archive);
 	tcase_add_test(tc, a_store_that_fails_ends_it_without_another_write);
 	tcase_add_test(tc, a_stop_commits_what_was_read);
-	tcase_add_test(tc, pages_that_do_not_end_are_given_up);
+	tcase_add_test(tc, a_next_that_is_always_there_ends_with_empty_pages);
+	tcase_add_test(tc, a_count_that_is_always_too_large_does_not_cut_empty_history_into_seconds);
+	tcase_add_test(tc, answers_that_are_all_bad_end_the_organization);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -90,14 +90,18 @@ make_history(uint64_t seed, struct history *h)
 	h->overlap_s = chance(r, 10) ? 1 : 1 + (int64_t)rng_below(r, 3600);
 	h->since = chance(r, 15);
 	h->never_next = chance(r, 40);
+	h->always_next = !h->never_next && chance(r, 15);
 	if (chance(r, 35)) {
 		h->silent_cap = 1 + (unsigned)rng_below(r, h->rows);
 		h->skip_by_asked = chance(r, 30);
 	}
 	if (chance(r, 40))
 		h->lie = (int)rng_below(r, 7) - (h->silent_cap > 0 && h->never_next ? 0 : 3);
-	h->cap_wavers = h->silent_cap > 0 && !h->never_next && chance(r, 30);
-	h->no_count = chance(r, 10) && !(h->silent_cap > 0 && h->never_next);
+	h->lies_of_none = h->lie > 0 && chance(r, 50);
+	h->cap_wavers = h->silent_cap > 0 && !h->never_next && !h->always_next && chance(r, 30);
+	if (chance(r, 5))
+		h->lie = -1000000; /* always 0 */
+	h->no_count = chance(r, 10);
 	h->rounds = chance(r, 30);
 	h->changes = chance(r, 40);
 	h->no_date = chance(r, 10);
@@ -171,6 +175,8 @@ simplify_parts(struct history *h)
 	TRY(t.skip_by_asked = false);
 	TRY(t.cap_wavers = false);
 	TRY(t.never_next = false);
+	TRY(t.always_next = false);
+	TRY(t.lies_of_none = false);
 	TRY(t.lie = 0);
 	TRY(t.no_count = false);
 	TRY(t.rounds = false);
@@ -188,10 +194,11 @@ static void
 print_history(const struct history *h, uint64_t seed)
 {
 	printf("history of seed %llu, at its shortest: rows=%u settle=%lld overlap=%lld since=%d cap=%u%s%s "
-	       "next=%d lie=%d count=%d rounds=%d changes=%d date=%d unordered=%u%% bad=%u%% tick=%u poison=%lld\n",
+	       "next=%d%s lie=%d%s count=%d rounds=%d changes=%d date=%d unordered=%u%% bad=%u%% tick=%u poison=%lld\n",
 	       (unsigned long long)seed, h->rows, (long long)h->settle_s, (long long)h->overlap_s, h->since,
 	       h->silent_cap, h->skip_by_asked ? "(skips by asked)" : "",
-	       h->cap_wavers ? "(wavers)" : "", !h->never_next, h->lie, !h->no_count,
+	       h->cap_wavers ? "(wavers)" : "", !h->never_next, h->always_next ? "(always)" : "", h->lie,
+	       h->lies_of_none ? "(of none)" : "", !h->no_count,
 	       h->rounds, h->changes, !h->no_date, h->unordered_pct, h->bad_pct, h->tick_ms,
 	       (long long)(h->poison_s == 0 ? 0 : h->poison_s - HISTORY_T0_S));
 	for (size_t i = 0; i < h->n_groups; i++)
