@@ -59,7 +59,6 @@ struct sync {
 	int64_t dirty_since_ms; /* monotonic */
 	bool commit_due;
 	bool flush;             /* and it has to merge what waits for the rest of its day */
-	unsigned lost_in_row;   /* seconds given up without a sound page in between */
 	int64_t since_s;        /* what PHASE_SINCE and PHASE_LOWER make durable */
 	int64_t now_wall_s;     /* our clock when the run began */
 	bool planned;

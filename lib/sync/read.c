@@ -31,8 +31,6 @@
 #define LOST_MAX 20              /* seconds given up with no usable page between: then it is not the seconds */
 #define LOST_FIRST_MAX 3         /* the same where no page of this run was usable yet */
 #define MARGINS 4
-#define LOST_MAX 25              /* seconds given up in a row, before the organization is */
-#define LOST_TOO_BIG_MAX 10      /* the same where their answers were too large: each cost a whole one */
 
 static void
 begin_pass(struct reading *r)
@@ -118,9 +116,7 @@ claim(struct sync *s, int64_t from_s, int64_t to_s, int64_t as_of_s)
 static void
 lose(struct sync *s, int64_t second_s, const struct err *why)
 {
-	unsigned most = why->code == ERR_TOO_BIG ? LOST_TOO_BIG_MAX : LOST_MAX;
 	char when[ISOTIME_LEN + 1];
-	struct err e = *why;
 
 	if (s->result.lost_seconds++ == 0) {
 		s->result.lost_first_s = second_s;
@@ -128,12 +124,6 @@ lose(struct sync *s, int64_t second_s, const struct err *why)
 	}
 	log_error(s->options.name, "msg=\"a second stays unread; the next run tries it again\" second=%s "
 	          "why=\"%s\"", isotime_format_s(second_s, when), why->text);
-	if (++s->lost_in_row < most)
-		return;
-	e.scope = ERR_SCOPE_ORGANIZATION;
-	err_hint(&e, "%u seconds in a row could not be read, so that the run goes no further back; older events "
-	         "wait until the server's answers can be used", s->lost_in_row);
-	sync_stop(s, &e);
 }
 
 /* A bad second is given up and the rest goes on. Where answer after answer is bad, narrowing would go on for

@@ -172,6 +172,8 @@ sync_next(struct sync *s, int64_t now_wall_s, int64_t now_mono_ms, struct atlas_
 		*ret_question = (struct atlas_question){ s->since_s - 1, s->since_s, 1, 1 };
 		return SYNC_ASK;
 	case PHASE_CONTROL:
+		if (s->flush)
+			return SYNC_STORE;
 		*ret_question = (struct atlas_question){ CONTROL_S, CONTROL_S, 1, 1 };
 		return SYNC_ASK;
 	case PHASE_DONE:
@@ -272,7 +274,6 @@ sync_take_page(struct sync *s, const struct page *page, int64_t date_s, int64_t 
 	if (!s->dirty)
 		s->dirty_since_ms = now_mono_ms;
 	s->dirty = true;
-	s->lost_in_row = 0;
 	s->result.pages++;
 	s->result.rows += page->rows;
 	if (limit_s < s->result.wanted_to_s)
@@ -357,7 +358,7 @@ commit(struct sync *s, bool finishing, struct err *e)
 void
 sync_flush(struct sync *s)
 {
-	if (s->phase == PHASE_READ)
+	if (s->phase == PHASE_READ || s->phase == PHASE_CONTROL)
 		s->flush = true;
 }
 
@@ -380,6 +381,7 @@ sync_store_step(struct sync *s)
 		s->phase = PHASE_FINISH;
 		break;
 	case PHASE_READ:
+	case PHASE_CONTROL:
 		failed = commit(s, s->flush, &e);
 		break;
 	case PHASE_FINISH:
@@ -388,7 +390,6 @@ sync_store_step(struct sync *s)
 			finish(s);
 		break;
 	case PHASE_PROBE:
-	case PHASE_CONTROL:
 	case PHASE_DONE:
 		break;
 	}

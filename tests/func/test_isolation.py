@@ -104,9 +104,8 @@ class Retries(harness.TestCase):
         document = self.sync(sandbox.config(self.directory, more=limits(backoff="10ms")), code=3)
         self.assert_all_exact(sandbox, names(2, 4))
         entry = harness.of(document, "org0001")
-        self.assertEqual((entry["outcome"], entry["error"]["code"], entry["lost_seconds"]), ("failed", "page", 25))
-        self.assertRegex(entry["error"]["hint"], "25 seconds in a row could not be read")
-        self.assertLessEqual(entry["requests"], 400)
+        self.assertEqual((entry["outcome"], entry["error"]["code"]), ("failed", "page"))
+        self.assertLessEqual(entry["requests"], 60)
 
 
 def high_water(process, done):
