@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -123,6 +125,19 @@ hold_standard_streams(void)
 	return 0;
 }
 
+/* Secrets are in this process's memory from the configuration's first byte on: no core file, and no other process may read along. */
+static void
+keep_memory_private(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &none);
+#ifndef __SANITIZE_ADDRESS__
+	/* The leak checker of a sanitized build has to look into the process. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
 static int
 run(const struct cli *cli)
 {
@@ -152,6 +167,7 @@ main(int argc, char **argv)
 
 	if (hold_standard_streams() != 0)
 		return EXIT_CANNOT_GO_ON;
+	keep_memory_private();
 	umask(077);
 	json_set_alloc_funcs(memory_alloc, memory_free); /* see memory.h */
 	code = options_read(argc, argv, commands, N_COMMANDS, &cli);

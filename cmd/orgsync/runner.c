@@ -6,9 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cmd/orgsync/human.h"
@@ -20,19 +18,6 @@
 #define TEST_WAIT_MS 10000             /* for a server that answers nobody */
 #define MMAP_BYTES (256 << 10)         /* blocks from this size on go back to the system when they are freed */
 #define HEADER_CAP_BYTES (256u << 10)
-
-/* Secrets are in this process's memory: no core file, and no other process may read along. */
-static void
-keep_memory_private(void)
-{
-	struct rlimit none = { 0, 0 };
-
-	setrlimit(RLIMIT_CORE, &none);
-#ifndef __SANITIZE_ADDRESS__
-	/* The leak checker of a sanitized build has to look into the process. */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-}
 
 /* The C library keeps what is freed, and the more the larger the blocks were: then the process's size would say
  * nothing of what it needs, and the configured cap little of its size. */
@@ -147,7 +132,6 @@ runner_go(const struct session *s, const struct cli *cli, enum run_task task, in
 	memset(ret, 0, sizeof(*ret));
 	err_clear(&ret->err);
 	ret->started_s = clock_wall_s(&clock_system);
-	keep_memory_private();
 	give_memory_back();
 	if (s->n_orgs > 0 && begin(s, &watch, task, output_dirfd, tokens_dirfd, ret) == 0) {
 		if (!cli->quiet)

@@ -436,6 +436,8 @@ run_once(struct sim *m, const struct history_run *run, bool calm)
 			continue;
 		}
 		answer(m, s, &q, run->types);
+		if (!calm && rng_below(&m->rng, 16) == 0)
+			sync_flush(s);
 		m->now_ms += (int64_t)rng_below(&m->rng, (uint64_t)m->h->tick_ms + 1);
 	}
 	up_to_date = sync_result(s)->up_to_date;

@@ -306,6 +306,29 @@ START_TEST(test_escaped_ids)
 }
 END_TEST
 
+/* An answer of nothing but rows, each of three bytes, must not take many times its own memory. */
+START_TEST(test_rows_have_a_bound)
+{
+	struct buf text;
+
+	for (int n = 10000; n <= 10001; n++) {
+		buf_init(&text, 1 << 20);
+		REQUIRE(buf_append_str(&text, "{\"results\":[{}") == 0);
+		for (int i = 1; i < n; i++)
+			REQUIRE(buf_append_str(&text, ",{}") == 0);
+		REQUIRE(buf_append_str(&text, "]}") == 0);
+		ck_assert_int_eq(scan_bytes(text.data, text.len), n > 10000 ? -1 : 0);
+		if (n > 10000) {
+			ck_assert_int_eq(err.code, ERR_TOO_BIG);
+			ck_assert_int_eq(err.scope, ERR_SCOPE_PAGE);
+		} else {
+			ck_assert_uint_eq(page.n_faults, 10000);
+		}
+		buf_free(&text);
+	}
+}
+END_TEST
+
 START_TEST(test_reuse)
 {
 	ck_assert_int_eq(scan_text("{\"results\":[" EV("a") ",{}],\"totalCount\":7,"
@@ -482,6 +505,7 @@ main(void)
 	tcase_add_test(tc, test_faults);
 	tcase_add_test(tc, test_foreign);
 	tcase_add_test(tc, test_escaped_ids);
+	tcase_add_test(tc, test_rows_have_a_bound);
 	tcase_add_test(tc, test_reuse);
 	tcase_add_test(tc, test_no_memory);
 	tcase_add_test(tc, test_random);

@@ -283,11 +283,38 @@ START_TEST(memory_has_a_cap)
 	ck_assert_int_eq(e.code, ERR_NOMEM);
 	store_close(s);
 
+	/* What is told apart from it: from when on a commit merges, and from when on nothing more is taken. */
+	o.memory_cap_bytes = 100000;
+	err_clear(&e);
+	s = store_open(&o, &e);
+	HOLDS(s != NULL, "%s", e.text);
+	rc = 0;
+	for (unsigned i = 0; rc == 0; i++) {
+		ck_assert_uint_lt(store_kept_bytes(s), 100000);
+		ev = test_event(1000 + i, BASE_S + 5000 + i, 0, 60);
+		rc = store_put(s, &ev, 1, &e);
+		test_event_free(&ev);
+	}
+	ck_assert_uint_gt(store_kept_bytes(s), 90000);
+	store_close(s);
+	err_clear(&e);
+	s = store_open(&o, &e);
+	HOLDS(s != NULL, "%s", e.text);
+	put_made(s, 3000, BASE_S + 7000, 0);
+	ck_assert_uint_gt(store_kept_bytes(s), 50);
+	test_commit(s, BASE_S + 7000, BASE_S + 7001, BASE_S + 2 * DAY_S, false);
+	ck_assert_uint_gt(store_kept_bytes(s), 50); /* in staging, and waits for its day */
+	test_commit(s, BASE_S + 7001, BASE_S + 7002, BASE_S + 2 * DAY_S, true);
+	ck_assert_uint_eq(store_kept_bytes(s), 0);
+	ck_assert_uint_eq(store_events(s), 14);
+	store_close(s);
+
+	o.memory_cap_bytes = 0;
 	o.pending_cap_bytes = 10;
 	err_clear(&e);
 	s = store_open(&o, &e);
 	HOLDS(s != NULL, "%s", e.text);
-	ck_assert_uint_eq(store_events(s), 13);
+	ck_assert_uint_eq(store_events(s), 14);
 	put_made(s, 500, BASE_S, 0); /* larger than the cap, and alone: taken */
 	ev = test_event(501, BASE_S, 0, 1);
 	ck_assert_int_eq(store_put(s, &ev, 1, &e), -1);

@@ -7,6 +7,7 @@
 
 #include "lib/base/isotime.h"
 #include "lib/base/log.h"
+#include "lib/sync/seen.h"
 #include "lib/sync/sync.h"
 
 #define NOW_S INT64_C(1800000000)
@@ -42,7 +43,7 @@ memory_put(void *ctx, const struct event *events, size_t n, struct err *e)
 
 	if (m->fails)
 		return err_set(e, ERR_IO, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR, "disk full");
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n && m->n_put < ROWS_MAX; i++)
 		memcpy(m->ids[m->n_put++], events[i].id, events[i].id_len + 1);
 	return 0;
 }
@@ -573,6 +574,75 @@ START_TEST(answers_that_are_all_bad_end_the_organization)
 }
 END_TEST
 
+/* Before the next question all that is in memory is written out, if that was asked for, and only once. */
+START_TEST(a_flush_comes_before_the_next_question)
+{
+	begin(SYNC_START_AT, NOW_S - 100, 10);
+	ASKED(101, 10, 1);
+	ANSWER(false, -1, { 20, "a" }, { 20, "b" }, { 30, "c" }, { 40, "d" }, { 40, "e" });
+	sync_flush(sync_under_test);
+	ck_assert_uint_eq(memory.commits, 0);
+	ASKED(101, 39, 1);
+	ck_assert_uint_eq(memory.commits, 1);
+	ck_assert(memory.finished);
+	COVERED(0, 39, 10);
+	memory.finished = false;
+	ASKED(101, 39, 1);
+	ck_assert_uint_eq(memory.commits, 1);
+	ANSWER(false, 3, { 40, "e" }, { 40, "d" }, { 40, "f" });
+	ck_assert(!asks());
+	ck_assert_uint_eq(memory.commits, 2);
+	COVERED(0, 100, 10);
+}
+END_TEST
+
+/* A second whose ids have no end takes bounded memory, and the seconds before it are read all the same. */
+START_TEST(a_second_with_too_many_events_is_given_up)
+{
+	static char ids[ROWS_MAX][8];
+	static struct event events[ROWS_MAX];
+	struct page page = { .events = events, .n_events = 500, .rows = 500, .has_next = true,
+		             .total_count = -1 };
+	unsigned n = 0, questions = 0;
+
+	begin(SYNC_START_AT, NOW_S - 20, 10);
+	while (asks() && question.max_s == NOW_S - 10 && questions++ < 1000000) {
+		for (size_t i = 0; i < page.rows; i++) {
+			snprintf(ids[i], sizeof(ids[i]), "%x", n++);
+			events[i] = (struct event){ ids[i], strlen(ids[i]), ids[i], strlen(ids[i]),
+				                    (NOW_S - 11) * NS_PER_S };
+		}
+		sync_take_page(sync_under_test, &page, NOW_S, NOW_S, 0);
+	}
+	ck_assert_uint_gt(n, 100000);
+	ck_assert_uint_lt(n, 600000);
+	ck_assert_uint_eq(sync_result(sync_under_test)->lost_seconds, 1);
+	ck_assert_int_eq(sync_result(sync_under_test)->lost_first_s, NOW_S - 11);
+	ASKED(21, 11, 1);
+	ANSWER(false, 1, { 15, "old" });
+	ck_assert(!asks());
+	COVERED(0, 20, 11);
+}
+END_TEST
+
+START_TEST(ids_have_a_bound)
+{
+	struct seen seen;
+	size_t n = 0;
+
+	seen_init(&seen);
+	while (seen_add(&seen, (const char *)&n, sizeof(n)) == 0)
+		n++;
+	ck_assert(seen_is_full(&seen));
+	ck_assert_uint_eq(n, SEEN_SLOTS_MAX / 2);
+	ck_assert_uint_eq(seen.size, SEEN_SLOTS_MAX);
+	seen_reset(&seen);
+	ck_assert(!seen_is_full(&seen));
+	ck_assert_int_eq(seen_add(&seen, "x", 1), 0);
+	seen_free(&seen);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -608,6 +678,9 @@ main(void)
 	tcase_add_test(tc, a_next_that_is_always_there_ends_with_empty_pages);
 	tcase_add_test(tc, a_count_that_is_always_too_large_does_not_cut_empty_history_into_seconds);
 	tcase_add_test(tc, answers_that_are_all_bad_end_the_organization);
+	tcase_add_test(tc, a_flush_comes_before_the_next_question);
+	tcase_add_test(tc, a_second_with_too_many_events_is_given_up);
+	tcase_add_test(tc, ids_have_a_bound);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
