@@ -1,1 +1,2 @@
-# tests/bench: its part of the makefile.
+# tests/bench: its part of the makefile. Measurements, run by hand.
+EXTRA_DIST += tests/bench/isolation.py
