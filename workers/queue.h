@@ -1,5 +1,7 @@
 /* queue.h: the organizations that wait for their turn: by time while they must wait, then by lane,
- * priority and order of arrival. Guarded by its owner's lock; nothing blocks. */
+ * priority and order of arrival. Priority is strict: while organizations of a higher one want to ask, those
+ * of a lower one wait. Not for ever: what a run reads is fixed when it begins, each asks one question at a
+ * time, and its own rate limit lets the others through. Guarded by its owner's lock; nothing blocks. */
 #ifndef ORGSYNC_WORKERS_QUEUE_H
 #define ORGSYNC_WORKERS_QUEUE_H
 

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -190,6 +191,19 @@ class Memory(harness.TestCase):
             text.write(changed)
         self.peak(config)
         self.assert_all_exact(sandbox, names(1, 3))
+
+
+class FewFiles(harness.TestCase):
+    """With few files allowed fewer organizations are open at once, and that is all."""
+
+    def test_few_files(self):
+        sandbox = self.sandbox("--organizations", "60", "--events", "30")
+        config = sandbox.config(self.directory)
+        for most in (32, 200):
+            document = self.sync(config, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)))
+            self.assertEqual((document["totals"]["up_to_date"], document["totals"]["retries"]), (60, 0))
+            self.assert_all_exact(sandbox, names(1, 60))
+            shutil.rmtree(self.archives)
 
 
 class Outage(harness.TestCase):
