@@ -22,7 +22,7 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/seed.h"
 
-#define TIME_MS 1500
+#define TIME_MS 700
 #define CUTS 200
 #define FEWEST_FILES 8       /* a corpus that was not found must not pass */
 #define SIZE_MAX_BYTES 65536
