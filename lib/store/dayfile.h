@@ -31,6 +31,8 @@ int dayfile_damaged(const char *what, const char *why, struct err *e);
 
 /* The SHA-256 of some bytes. 0 or -1 (memory). */
 int sha256_of(const void *bytes, size_t len, unsigned char ret[32]) __attribute__((warn_unused_result));
+/* Its 64 digits, and a NUL. */
+void sha256_hex(const unsigned char sha256[32], char ret[65]);
 
 struct day_reader {           /* private but for: */
 	uint64_t offset;          /* of the next line or byte to be handed out */

@@ -14,9 +14,6 @@
 #include "lib/base/isotime.h"
 #include "lib/store/store_private.h"
 
-#define LEDGER_FILE "ledger.json"
-#define QUARANTINE_DIR "quarantine"
-
 char *
 store_what(const struct store *s, const char *rest, char *out)
 {
@@ -112,6 +109,7 @@ take_options(struct store *s, const struct store_options *o, struct err *e)
 	s->suffix = o->suffix;
 	s->overlap_s = o->overlap_s;
 	s->read_only = o->read_only;
+	s->repair = o->repair;
 	s->cap_bytes = o->pending_cap_bytes == 0 ? STORE_PENDING_CAP_BYTES : o->pending_cap_bytes;
 	s->memory_cap_bytes = o->memory_cap_bytes == 0 ? 4 * s->cap_bytes : o->memory_cap_bytes;
 	s->next_staging = 1;
@@ -128,7 +126,10 @@ open_for_reading(struct store *s, struct err *e)
 		return 0;
 	}
 	s->dirfd = file_open_dir(s->out_dirfd, s->name, 0, s->name, e);
-	return s->dirfd < 0 || store_read_ledger(s, &s->ledger, e) != 0 ? -1 : check_owner(s, e);
+	if (s->dirfd < 0 || (s->repair && store_lock(s, e) != 0) || store_read_ledger(s, &s->ledger, e) != 0 ||
+	    store_refuse_lost_ledger(s, e) != 0)
+		return -1;
+	return check_owner(s, e);
 }
 
 static int
@@ -138,11 +139,11 @@ open_for_writing(struct store *s, struct err *e)
 		return -1;
 	s->dirfd = file_open_dir(s->out_dirfd, s->name, 1, s->name, e);
 	if (s->dirfd < 0 || store_lock(s, e) != 0 || store_read_ledger(s, &s->ledger, e) != 0 ||
-	    check_owner(s, e) != 0)
+	    store_refuse_lost_ledger(s, e) != 0 || check_owner(s, e) != 0)
 		return -1;
 	if (unlinkat(s->dirfd, LEDGER_FILE ".tmp", 0) != 0 && errno != ENOENT)
 		return err_set_errno(e, errno, "%s/" LEDGER_FILE ".tmp: cannot remove it", s->name);
-	return store_recover(s, e);
+	return repair_finish_moves(s, e) != 0 ? -1 : store_recover(s, false, e);
 }
 
 struct store *
@@ -166,7 +167,7 @@ store_open(const struct store_options *options, struct err *e)
 	buf_init(&s->text, STORE_LEDGER_MAX_BYTES);
 	rc = take_options(s, options, e);
 	if (rc == 0)
-		rc = s->read_only ? open_for_reading(s, e) : open_for_writing(s, e);
+		rc = s->read_only || s->repair ? open_for_reading(s, e) : open_for_writing(s, e);
 	if (rc != 0) {
 		store_close(s);
 		return NULL;
@@ -199,10 +200,10 @@ store_ledger(const struct store *s)
 static int
 may_write(const struct store *s, struct err *e)
 {
-	if (!s->read_only && !s->broken)
+	if (!s->read_only && !s->repair && !s->broken)
 		return 0;
 	return err_set(e, ERR_IO, ERR_SCOPE_ORGANIZATION, ERR_RETRY_NEVER, "%s: %s", s->name,
-	               s->read_only ? "the archive was opened for reading"
+	               s->read_only || s->repair ? "the archive was opened for reading"
 	                            : "an earlier step failed; the archive takes nothing more in this run");
 }
 
@@ -279,18 +280,6 @@ store_kept_bytes(const struct store *s)
 	return s->pending.bytes;
 }
 
-/* Is every second of the day in the ledger's ranges? */
-static bool
-is_covered(const struct ledger *l, int64_t day_s)
-{
-	int64_t at_s = day_s;
-
-	for (size_t i = 0; i < l->n_covered && at_s < day_s + S_PER_DAY; i++)
-		if (l->covered[i].from_s <= at_s && l->covered[i].to_s > at_s)
-			at_s = l->covered[i].to_s;
-	return at_s >= day_s + S_PER_DAY;
-}
-
 /* A day is merged when reading it came to its end: newest to oldest, that is its first second. Merging
  * it earlier, because an older reading covered it, would write its file once a commit. */
 static bool
@@ -298,7 +287,7 @@ is_complete(const struct store *s, int64_t day_s, const struct covered *ranges, 
 {
 	for (size_t i = 0; i < n; i++)
 		if (ranges[i].from_s <= day_s && ranges[i].to_s > day_s)
-			return is_covered(&s->ledger, day_s);
+			return ledger_covers(&s->ledger, day_s, day_s + S_PER_DAY);
 	return false;
 }
 
@@ -354,8 +343,7 @@ store_quarantine(struct store *s, const char *bytes, size_t len, struct err *e)
 		return -1;
 	if (sha256_of(bytes, len, sha256) != 0)
 		return outcome(s, err_set_errno(e, ENOMEM, "%s: cannot take a SHA-256", s->name));
-	for (int i = 0; i < 32; i++)
-		snprintf(name + 2 * i, 3, "%02x", sha256[i]);
+	sha256_hex(sha256, name);
 	strcpy(name + 64, ".json");
 	snprintf(rest, sizeof(rest), QUARANTINE_DIR "/%s", name);
 	store_what(s, rest, what);

@@ -7,7 +7,7 @@ if HAVE_CHECK
 STORE_TESTS = tests/unit/test_ledger tests/unit/test_store tests/unit/test_store_crash
 check_PROGRAMS += $(STORE_TESTS)
 TESTS += $(STORE_TESTS)
-tests_unit_test_ledger_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_ledger_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_ledger_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c $(STORE_SUPPORT)
 tests_unit_test_store_CFLAGS = $(STORE_TEST_CFLAGS)

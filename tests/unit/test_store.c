@@ -507,6 +507,8 @@ END_TEST
 START_TEST(damaged_day_files)
 {
 	static const char *const how[] = { "byte", "cut", "gone", "longer", "unknown", "empty" };
+	static const char knows_nothing[] = "{\"format\": 1, \"org_id\": \"" ORG_A "\", \"since\": null, \"covered\": [],"
+		" \"staging\": [], \"becoming\": {}, \"days\": {}}";
 	char path[80];
 	struct buf b, after;
 
@@ -536,7 +538,7 @@ START_TEST(damaged_day_files)
 			b.len = 0;
 		ck_assert_int_eq(unlinkat(place.fd, path, 0), 0);
 		if (i % 6 == 4)
-			ck_assert_int_eq(unlinkat(place.fd, "acme/ledger.json", 0), 0);
+			test_write(&place, "acme/ledger.json", knows_nothing, strlen(knows_nothing));
 		if (i % 6 != 2)
 			test_write(&place, path, b.data, b.len);
 		store_close(s);
@@ -812,6 +814,13 @@ START_TEST(ledgers_that_cannot_be_trusted)
 	test_write(&place, "acme/ledger.json", "{\"format\": 7}", 13);
 	expect_no_open("acme", ORG_A, ERR_LEDGER, "newer");
 	ck_assert_int_eq(unlinkat(place.fd, "acme/ledger.json", 0), 0);
+	/* What a first run that was ended left aside nobody had to know; day files somebody had. */
+	ck_assert_int_eq(mkdirat(place.fd, "acme/events", 0700), 0);
+	ck_assert_int_eq(mkdirat(place.fd, "acme/events/2025", 0700), 0);
+	test_write(&place, "acme/events/2025/2025-08-11.ndjson.tmp", "x", 1);
+	store_close(test_open(&place, "acme", LEDGER_PLAIN));
+	test_write(&place, "acme/events/2025/2025-08-11.ndjson", "x", 1);
+	expect_no_open("acme", ORG_A, ERR_LEDGER, "it is not there, but day files are");
 	ck_assert_int_eq(mkdirat(place.fd, "acme/ledger.json", 0700), 0);
 	expect_no_open("acme", ORG_A, ERR_IO, "no regular file");
 }
