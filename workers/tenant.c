@@ -348,6 +348,30 @@ outcome_of(const struct tenant *t)
 	return RUN_DONE;
 }
 
+/* From store_compare(). */
+static void
+compared(void *ctx, const struct store_compared *c)
+{
+	struct tenant *t = ctx;
+
+	t->result->events_gone += c->gone;
+	t->result->events_altered += c->altered;
+	log_line(c->gone > 0 || c->altered > 0 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, t->org->name,
+	         "msg=\"a damaged file was compared with what the server gave anew\" not_given=%llu altered=%llu "
+	         "kept_in=\"%s/%s\"", (unsigned long long)c->gone, (unsigned long long)c->altered, t->org->name, c->path);
+}
+
+/* What was damaged is compared once it has been read again. */
+static void
+compare_repaired(struct tenant *t)
+{
+	struct err e;
+
+	err_clear(&e);
+	if (t->store != NULL && !err_is(&t->result->err) && store_compare(t->store, compared, t, &e) != 0)
+		t->result->err = e;
+}
+
 static void
 close_archive(struct tenant *t)
 {
@@ -366,6 +390,7 @@ close_archive(struct tenant *t)
 		r->wanted_to_s = s->wanted_to_s;
 		r->clock_difference_s = s->clock_difference_s;
 	}
+	compare_repaired(t);
 	if (t->store != NULL) {
 		const struct store_counts *c = store_counts(t->store);
 

@@ -289,6 +289,13 @@ day_reader_line(struct day_reader *r, const char **ret_line, size_t *ret_len, st
 	return 1;
 }
 
+void
+day_reader_rest(const struct day_reader *r, const char **ret_bytes, size_t *ret_len)
+{
+	*ret_bytes = r->out + r->start;
+	*ret_len = r->end - r->start;
+}
+
 int
 day_reader_bytes(struct day_reader *r, uint64_t max, const char **ret_bytes, size_t *ret_len,
                  struct err *e)

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += lib/store/libstore.a
 lib_store_libstore_a_SOURCES = \
 	lib/store/commit.c \
+	lib/store/compare.c \
 	lib/store/dayfile.c lib/store/dayfile.h \
 	lib/store/ledger.c lib/store/ledger.h \
 	lib/store/ledger_read.c lib/store/ledger_write.c lib/store/ledger_text.h \

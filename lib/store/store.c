@@ -197,8 +197,8 @@ store_ledger(const struct store *s)
 	return &s->ledger;
 }
 
-static int
-may_write(const struct store *s, struct err *e)
+int
+store_may_write(const struct store *s, struct err *e)
 {
 	if (!s->read_only && !s->repair && !s->broken)
 		return 0;
@@ -218,7 +218,7 @@ outcome(struct store *s, int rc)
 int
 store_set_since(struct store *s, int64_t since_s, struct err *e)
 {
-	if (may_write(s, e) != 0)
+	if (store_may_write(s, e) != 0)
 		return -1;
 	if (s->ledger.since_s == since_s)
 		return 0;
@@ -253,7 +253,7 @@ store_put(struct store *s, const struct event *events, size_t n, struct err *e)
 	const struct pending *p = &s->pending;
 	size_t len = 0;
 
-	if (may_write(s, e) != 0)
+	if (store_may_write(s, e) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		len += events[i].len;
@@ -297,7 +297,7 @@ store_commit(struct store *s, const struct covered *ranges, size_t n, bool finis
 	struct pending *p = &s->pending;
 	bool all = finish || p->bytes > s->cap_bytes;
 
-	if (may_write(s, e) != 0)
+	if (store_may_write(s, e) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		if (ledger_cover(&s->ledger, &ranges[i], s->overlap_s) != 0) {
@@ -339,7 +339,7 @@ store_quarantine(struct store *s, const char *bytes, size_t len, struct err *e)
 	unsigned char sha256[32];
 	int fd, rc;
 
-	if (may_write(s, e) != 0)
+	if (store_may_write(s, e) != 0)
 		return -1;
 	if (sha256_of(bytes, len, sha256) != 0)
 		return outcome(s, err_set_errno(e, ENOMEM, "%s: cannot take a SHA-256", s->name));

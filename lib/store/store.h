@@ -131,4 +131,18 @@ struct store_repaired {
 int store_repair(struct store *s, void (*found)(void *ctx, const struct store_finding *finding),
                  void (*repaired)(void *ctx, const struct store_repaired *repaired), void *ctx, struct err *e);
 
+/* What came of comparing a file that was set aside with what was read of its seconds since. */
+struct store_compared {
+	const char *path;            /* its directory, below the organization's: missing.ndjson, altered.ndjson, result.json */
+	uint64_t missing;            /* events that could be read in it, and that the server gave no more */
+	uint64_t altered;            /* those that it gave with other bytes */
+	uint64_t gone;               /* missing, or, where the ledger had counted more, that many */
+};
+
+/* Compares what store_repair() set aside and of which all seconds are covered again, and keeps what the archive
+ * lacks beside it. compared() is called for each; each is told once, but for a stop just then. Nothing where
+ * nothing waits. 0 or -1. */
+int store_compare(struct store *s, void (*compared)(void *ctx, const struct store_compared *compared), void *ctx,
+                  struct err *e) __attribute__((warn_unused_result));
+
 #endif

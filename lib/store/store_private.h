@@ -52,6 +52,9 @@ int store_write_ledger(struct store *s, struct err *e) __attribute__((warn_unuse
 int store_read_ledger(struct store *s, struct ledger *l, struct err *e)
 	__attribute__((warn_unused_result));
 
+/* 0, or -1 where the store was opened for reading or an earlier step failed. */
+int store_may_write(const struct store *s, struct err *e) __attribute__((warn_unused_result));
+
 /* The entries of the directory, by a descriptor of their own; the caller closes it. NULL: e is filled. */
 DIR *store_list(int dirfd, const char *what, struct err *e);
 bool store_is_dot(const char *name); /* "." or ".." */
