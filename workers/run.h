@@ -63,6 +63,7 @@ struct run_options {
 	struct http_options http;
 	uint64_t seed;                         /* of the jitter */
 	int64_t deadline_ms;                   /* from run_go() on; 0: none */
+	int64_t lock_wait_ms;                  /* how long one that another run holds is waited for; 0: not at all */
 	int attempts;                          /* tries of one question before its failure counts; 0: 6 */
 	int64_t backoff_ms;                    /* first pause; doubles, with jitter, to 60 s; 0: 1,000 */
 	int64_t outage_wait_ms;                /* how long a server that answers nobody is waited for */
