@@ -25,7 +25,7 @@
 
 /* Everything costs many times as much under the sanitizers; each step is ended before in the plain build. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STRIDE 17
+#define STRIDE 9
 #else
 #define STRIDE 1
 #endif
