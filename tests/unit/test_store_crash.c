@@ -339,7 +339,7 @@ end_everywhere(const struct scenario *sc, unsigned run, const struct place *befo
 		.times = sc->times, .stride = STRIDE };
 
 	endings_play(&e, before);
-	printf("%s, run %u: %ld steps, ended %ld times\n", sc->name, run, e.steps, endings_played(&e));
+	printf("%s, run %u: %ld steps, %ld cases\n", sc->name, run, e.steps, endings_played(&e));
 	HOLDS(e.steps >= 8, "%s: %ld steps", sc->name, e.steps);
 }
 
