@@ -9,6 +9,7 @@ FUNC_TESTS += tests/func/test_include_graph.py
 FUNC_TESTS += tests/func/test_install.py
 FUNC_TESTS += tests/func/test_isolation.py
 FUNC_TESTS += tests/func/test_kill.py
+FUNC_TESTS += tests/func/test_paths.py
 FUNC_TESTS += tests/func/test_sandbox.py
 FUNC_TESTS += tests/func/test_secrets.py
 FUNC_TESTS += tests/func/test_sync_exact.py
