@@ -59,8 +59,8 @@ fit_workers(struct run *r, struct err *e)
 	size_t fit;
 
 	if (r->files_max < FILES_LEAST + FILES_PER_WORKER) {
-		err_set_errno(e, EMFILE, "this process may have %zu files open, and a run takes %d at least", r->files_max,
-		              FILES_LEAST + FILES_PER_WORKER);
+		err_set_errno(e, EMFILE, "this process may have %zu files open, and a run takes %d at least",
+		              r->files_max, FILES_LEAST + FILES_PER_WORKER);
 		e->scope = ERR_SCOPE_RUN;
 		return -1;
 	}

@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -48,7 +49,8 @@ static const struct scenario scenarios[] = {
 	                      { .start_s = A_DAY, .now_s = BASE_S + 20600 + DAY_S, .commit_bytes = 1500 } } },
 	{ "backfill", 2, 1, { { .start_s = BASE_S, .now_s = BASE_S + 50000 },
 	                      { .start_s = BASE_S - 3 * DAY_S, .now_s = BASE_S + 60000, .commit_bytes = 1500 } } },
-	{ "gap fill", 2, 0, { { .start_s = BASE_S - 3 * DAY_S, .now_s = BASE_S + 10000, .commit_bytes = 1, .stop_after = 3 },
+	{ "gap fill", 2, 0, { { .start_s = BASE_S - 3 * DAY_S, .now_s = BASE_S + 10000, .commit_bytes = 1,
+	                        .stop_after = 3 },
 	                      { .start_s = BASE_S - 3 * DAY_S, .now_s = BASE_S + 50000, .commit_bytes = 2000 } } },
 	{ "late events", 3, 1, { { .start_s = A_DAY, .now_s = BASE_S + 20000 },
 	                         { .start_s = A_DAY, .now_s = BASE_S + 21000, .commit_bytes = 1 },
@@ -60,8 +62,10 @@ static const struct scenario scenarios[] = {
 	                                  { LEDGER_ZSTD, .start_s = A_DAY - 9000, .now_s = BASE_S + 45000,
 	                                    .commit_bytes = 3000 },
 	                                  { LEDGER_GZIP, .start_s = A_DAY - 9000, .now_s = BASE_S + 75000 } } },
-	{ "small memory", 2, 0, { { .start_s = A_DAY, .now_s = BASE_S + 30000, .commit_bytes = 1, .cap_bytes = 3000 },
-	                          { .start_s = A_DAY, .now_s = BASE_S + 50000, .commit_bytes = 1, .cap_bytes = 3000 } } },
+	{ "small memory", 2, 0, { { .start_s = A_DAY, .now_s = BASE_S + 30000, .commit_bytes = 1,
+	                            .cap_bytes = 3000 },
+	                          { .start_s = A_DAY, .now_s = BASE_S + 50000, .commit_bytes = 1,
+	                            .cap_bytes = 3000 } } },
 	{ "a wider question", 2, 0, { { .start_s = A_DAY, .now_s = BASE_S + 30000, .types = 5, .commit_bytes = 1500 },
 	                              { .start_s = A_DAY, .now_s = BASE_S + 31000, .commit_bytes = 1500 } } },
 	{ "the raw document too", 2, 1, { { LEDGER_ZSTD, .start_s = A_DAY, .now_s = BASE_S + 30000, .not_raw = true },
@@ -71,6 +75,8 @@ static const struct scenario scenarios[] = {
 	                                        .commit_bytes = 1 } } },
 };
 #define N_SCENARIOS ((int)(sizeof(scenarios) / sizeof(scenarios[0])))
+
+static long *n_cases; /* shared with the processes in which libcheck runs the tests */
 
 struct expected { struct buf days, meaning; };
 
@@ -244,8 +250,8 @@ play(const struct scenario *sc, uint64_t seed)
 	}
 	for (unsigned i = sc->from_run; i < sc->n_runs; i++) {
 		struct playing playing = { sc, i, expected, 0 };
-		struct endings endings = { .run = run_it, .judge = judge_it, .ctx = &playing, .seed = seed + i, .times = 1,
-			.stride = STRIDE };
+		struct endings endings = { .run = run_it, .judge = judge_it, .ctx = &playing, .seed = seed + i,
+			.times = 1, .stride = STRIDE };
 
 		endings_play(&endings, &before[i]);
 		HOLDS(endings.steps >= 5, "%s, run %u: %ld steps", sc->name, i, endings.steps);
@@ -272,6 +278,7 @@ START_TEST(ended_before_each_step)
 	for (unsigned i = 0; i < seeds; i++)
 		played += play(&scenarios[_i], seed + i);
 	printf("%s: %ld cases\n", scenarios[_i].name, played);
+	*n_cases += played;
 }
 END_TEST
 
@@ -283,12 +290,16 @@ main(void)
 	SRunner *runner;
 	int failed;
 
+	n_cases = mmap(NULL, sizeof(*n_cases), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (n_cases == MAP_FAILED)
+		return 1;
 	tcase_set_timeout(t, 600);
 	tcase_add_loop_test(t, ended_before_each_step, 0, N_SCENARIOS);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
+	printf("%ld cases\n", *n_cases);
 	srunner_free(runner);
 	return failed == 0 ? 0 : 1;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What somebody else may have put into an archive: symbolic links at every place that a run opens, directories of another
-owner or that others may write to. The organization is refused with a text that says what to do, nothing outside is
+"""What somebody else may have put into an archive: symbolic links at every place that a run opens, directories of
+another owner or that others may write to. The organization is refused with a text that says what to do, nothing outside is
 touched, read or made, and the others come out exact."""
 
 import hashlib
