@@ -50,7 +50,7 @@ struct run {
 	struct slot *slots;
 	size_t *order;             /* slots in the order they begin: priority, then configuration */
 	struct worker *workers;
-	size_t n_workers, n_started, in_flight_max, per_worker_max, active_max;
+	size_t n_workers, n_started, in_flight_max, per_worker_max, active_max, files_max;
 	pthread_t disks[DISK_THREADS];
 	size_t n_disks;
 	atomic_int stopping;       /* 0 or one of STOP_… */

@@ -59,8 +59,9 @@ struct record_last {
 };
 
 /* Fills ret[i] for orgs[i] out of the newest RECORD_LOOK_BACK records below dirfd (the output
- * directory). A record that cannot be read is passed over and counted in *ret_unreadable. 0 or -1. */
-int record_last(int dirfd, const struct conf_org *const *orgs, size_t n, struct record_last *ret,
+ * directory). Records of runs that begin after now_s, made while the clock was wrong, are passed over: they would
+ * stand before all later ones. One that cannot be read is too, and counted in *ret_unreadable. 0 or -1. */
+int record_last(int dirfd, const struct conf_org *const *orgs, size_t n, int64_t now_s, struct record_last *ret,
                 size_t *ret_unreadable, struct err *e) __attribute__((warn_unused_result));
 
 #endif

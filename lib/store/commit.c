@@ -28,6 +28,7 @@ struct commit {
 	struct years years;
 	struct day *becoming;
 	size_t n_becoming;
+	struct store_counts counts;  /* what the store's become if it comes to its end: a failed one wrote nothing new */
 };
 
 static void
@@ -62,7 +63,7 @@ static int
 look(struct commit *c, struct pend_day *d, struct err *e)
 {
 	const struct day *old = ledger_day(&c->s->ledger, d->day_s);
-	struct store_counts *counts = &c->s->counts;
+	struct store_counts *counts = &c->counts;
 	int fd = years_open(&c->years, c->s, d->day_s, true, e);
 
 	if (fd < 0)
@@ -89,7 +90,7 @@ static int
 write_aside(struct commit *c, const struct pend_day *d, struct err *e)
 {
 	const struct day *old = ledger_day(&c->s->ledger, d->day_s);
-	struct store_counts *counts = &c->s->counts;
+	struct store_counts *counts = &c->counts;
 	struct day *new = &c->becoming[c->n_becoming];
 	char aside[DAYFILE_NAME_MAX];
 	int fd = years_open(&c->years, c->s, d->day_s, true, e);
@@ -213,6 +214,16 @@ remove_asides(struct commit *c)
 	}
 }
 
+static void
+add_counts(struct store_counts *to, const struct store_counts *more)
+{
+	to->events_new += more->events_new;
+	to->events_known += more->events_known;
+	to->events_changed += more->events_changed;
+	to->days_written += more->days_written;
+	to->bytes_written += more->bytes_written;
+}
+
 int
 commit_run(struct store *s, struct err *e)
 {
@@ -226,8 +237,10 @@ commit_run(struct store *s, struct err *e)
 		rc = publish(&c, e);
 	else
 		remove_asides(&c);
-	if (rc == 0)
+	if (rc == 0) {
+		add_counts(&s->counts, &c.counts);
 		rc = staging_remove_done(s, e);
+	}
 	if (rc == 0)
 		pending_free_done(&s->pending);
 	merge_free(&c.merge);
