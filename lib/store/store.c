@@ -291,6 +291,57 @@ is_complete(const struct store *s, int64_t day_s, const struct covered *ranges, 
 	return false;
 }
 
+/* Will this commit read the day's file anyway? */
+static bool
+is_merged_now(const struct store *s, int64_t day_s)
+{
+	for (size_t i = 0; i < s->pending.n_days; i++)
+		if (s->pending.days[i].day_s == day_s)
+			return s->pending.days[i].ready && s->pending.days[i].n > 0;
+	return false;
+}
+
+static int
+check_file_of(const struct store *s, struct years *years, const struct day *d, struct err *e)
+{
+	char name[DAYFILE_NAME_MAX], what[STORE_WHAT_MAX];
+	struct stat st;
+	int fd = years_open(years, s, d->day_s, false, e);
+
+	if (fd == -1)
+		return -1;
+	store_what_day(s, d->day_s, d->suffix, what);
+	if (fd >= 0 && fstatat(fd, dayfile_name(d->day_s, d->suffix, name), &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return d->suffix != LEDGER_PLAIN || (uint64_t)st.st_size == d->bytes
+		       ? 0 : dayfile_damaged(what, "its size is not what the ledger says", e);
+	if (fd < 0 || errno == ENOENT)
+		return dayfile_damaged(what, "the ledger names it, and it is not there", e);
+	return err_set_errno(e, errno, "%s: cannot look at it", what);
+}
+
+/* Seconds of a day whose file is gone must not be called covered because nothing new came for it. What a look at
+ * the file's entry costs, for the days of what was read just now: a day or two, most nights. Its content, and all other
+ * days, are store_verify()'s matter. */
+static int
+check_files_of(const struct store *s, const struct covered *ranges, size_t n, struct err *e)
+{
+	struct years years;
+	int rc = 0;
+
+	years_init(&years);
+	for (size_t i = s->ledger.n_days; i > 0 && rc == 0; i--) {
+		const struct day *d = &s->ledger.days[i - 1];
+		bool touched = false;
+
+		for (size_t k = 0; k < n && !touched; k++)
+			touched = ranges[k].from_s < d->day_s + S_PER_DAY && ranges[k].to_s > d->day_s;
+		if (touched && !is_merged_now(s, d->day_s))
+			rc = check_file_of(s, &years, d, e);
+	}
+	years_free(&years);
+	return rc;
+}
+
 int
 store_commit(struct store *s, const struct covered *ranges, size_t n, bool finish, struct err *e)
 {
@@ -310,6 +361,8 @@ store_commit(struct store *s, const struct covered *ranges, size_t n, bool finis
 		return 0;
 	for (size_t i = 0; i < p->n_days; i++)
 		p->days[i].ready = all || is_complete(s, p->days[i].day_s, ranges, n);
+	if (check_files_of(s, ranges, n, e) != 0)
+		return outcome(s, -1);
 	return outcome(s, commit_run(s, e));
 }
 
