@@ -127,6 +127,7 @@ run_new(const struct run_options *options, struct err *e)
 	lock_init(&r->finish_lock);
 	pthread_cond_init(&r->disk_work, NULL);
 	queue_init(&r->queue);
+	queue_init(&r->held);
 	if (set_limits(r, e) != 0) {
 		run_free(r);
 		return NULL;
@@ -136,7 +137,7 @@ run_new(const struct run_options *options, struct err *e)
 	r->order = calloc(n + 1, sizeof(*r->order));
 	r->workers = calloc(r->n_workers, sizeof(*r->workers));
 	if (r->results == NULL || r->slots == NULL || r->order == NULL || r->workers == NULL ||
-	    queue_reserve(&r->queue, n) != 0 ||
+	    queue_reserve(&r->queue, n) != 0 || queue_reserve(&r->held, n) != 0 ||
 	    outage_init(&r->outage, n, options->backoff_ms > 0 ? options->backoff_ms : OUTAGE_PAUSE_MS,
 	                options->outage_wait_ms) != 0)
 		goto no_memory;
@@ -169,6 +170,7 @@ run_free(struct run *r)
 		page_free(&r->workers[i].page);
 	}
 	queue_free(&r->queue);
+	queue_free(&r->held);
 	outage_free(&r->outage);
 	pthread_cond_destroy(&r->disk_work);
 	lock_free(&r->lock);

@@ -231,6 +231,13 @@ def ledger(archive):
         return json.load(text)
 
 
+def write_ledger(archive, document):
+    """Writes an organization's ledger anew, with the checksum that it then has to have."""
+    body = json.dumps({key: value for key, value in document.items() if key != "sha256"}, indent=1)[:-1].rstrip()
+    with open(os.path.join(archive, "ledger.json"), "w", encoding="utf-8") as out:
+        out.write('%s,\n "sha256": "%s"}\n' % (body, hashlib.sha256(body.encode()).hexdigest()))
+
+
 def day_files(archive):
     """The day files below one organization's directory, oldest first."""
     return sorted(os.path.join(directory, name)
