@@ -254,6 +254,8 @@ http_answer_end(struct http_session *s, CURLcode rc)
 		return;
 	}
 	http_failure(s, rc);
+	if (s->status >= 200 && !s->unanswered)
+		a->err.http_status = s->status; /* it broke off, but had begun */
 	if (a->retry_after_s >= 0)
 		a->err.retry_after_ms = a->retry_after_s * 1000;
 	buf_reset(&s->body);
