@@ -54,6 +54,7 @@ class Tenant:
         self.early = early           # before the credential is looked at, too
         self.latency, self.rows = latency, rows
         self.good = [(self.FIRST + 28800 * i, event(self, i, self.FIRST + 28800 * i)) for i in range(count)]
+        self.filed = {}              # the second that a row is filed under, where it is another than it has here
         self.bad = []                # (second, bytes) of rows that no archive may hold
         self.asked = self.challenged = self.faults = 0
         self.sent = 0                # bytes
@@ -61,10 +62,11 @@ class Tenant:
 
     def lines(self):
         """What the archive has to hold."""
-        return [data for _, data in sorted(self.good, key=lambda row: (row[0], json.loads(row[1])["id"]))]
+        return [data for _, data in sorted(self.good, key=lambda row: (self.filed.get(row[1], row[0]),
+                                                                       json.loads(row[1])["id"]))]
 
     def config(self):
-        return ("  - name: %s\n    org_id: %s\n    public_key: %s\n    private_key: %s\n"
+        return ("  - name: \"%s\"\n    org_id: %s\n    public_key: %s\n    private_key: %s\n"
                 "    backfill_start_time: 2026-09-30T00:00:00Z\n" % (self.name, self.org_id, self.user, self.secret))
 
 
