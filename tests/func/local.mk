@@ -16,6 +16,7 @@ FUNC_TESTS += tests/func/test_sync_settings.py
 FUNC_TESTS += tests/func/test_sync_signals.py
 FUNC_TESTS += tests/func/test_verify.py
 FUNC_TESTS += tests/func/test_wire_faults.py
+FUNC_TESTS += tests/func/test_wire_hosts.py
 FUNC_TESTS += tests/func/test_wire_pages.py
 TESTS += $(FUNC_TESTS)
 EXTRA_DIST += $(FUNC_TESTS) tests/support/harness.py
