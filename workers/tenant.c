@@ -517,7 +517,8 @@ is_of_the_server(struct tenant *t, const struct tenant_server *server, enum outa
 
 /* The organization is left when its failures are all of one kind: then it is the organization, or what stands
  * before it, and more of the same shows nothing. Failures that differ from one to the next are a bad wire, where
- * the next try is worth as much as the first; they are given more of them, not any number. */
+ * the next try is worth as much as the first; they are given more of them, not any number, and pauses that stop
+ * growing where the others' end. */
 static void
 no_good_answer(struct tenant *t, const struct err *e)
 {
@@ -535,7 +536,7 @@ no_good_answer(struct tenant *t, const struct err *e)
 		stop_reading(t, &last);
 		return;
 	}
-	wait_ms = backoff_ms(t, t->failures);
+	wait_ms = backoff_ms(t, t->failures < attempts ? t->failures : attempts);
 	if (e->retry_after_ms > wait_ms)
 		wait_ms = e->retry_after_ms;
 	t->wait_until_ms = now_ms(t) + wait_ms;
