@@ -20,6 +20,9 @@ FUNC_TESTS += tests/func/test_sync_refused.py
 FUNC_TESTS += tests/func/test_sync_settings.py
 FUNC_TESTS += tests/func/test_sync_signals.py
 FUNC_TESTS += tests/func/test_verify.py
+FUNC_TESTS += tests/func/test_wire_faults.py
+FUNC_TESTS += tests/func/test_wire_hosts.py
+FUNC_TESTS += tests/func/test_wire_pages.py
 TESTS += $(FUNC_TESTS)
 EXTRA_DIST += $(FUNC_TESTS) tests/support/harness.py
 
@@ -29,3 +32,4 @@ tests_support_disk_faults_so_SOURCES = tests/support/disk_faults.c
 tests_support_disk_faults_so_CFLAGS = -std=c11 $(WARN_CFLAGS) -fPIC -pthread
 tests_support_disk_faults_so_LDFLAGS = -shared -pthread
 tests_support_disk_faults_so_LDADD = -ldl
+EXTRA_DIST += tests/support/hostile.py tests/support/fleet.py
