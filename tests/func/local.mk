@@ -8,6 +8,7 @@ FUNC_TESTS += tests/func/test_include_graph.py
 FUNC_TESTS += tests/func/test_install.py
 FUNC_TESTS += tests/func/test_isolation.py
 FUNC_TESTS += tests/func/test_sandbox.py
+FUNC_TESTS += tests/func/test_secret_copies.py
 FUNC_TESTS += tests/func/test_secrets.py
 FUNC_TESTS += tests/func/test_sync_exact.py
 FUNC_TESTS += tests/func/test_sync_faults.py

@@ -54,6 +54,12 @@ def program(name):
     return path if os.path.exists(path) else os.path.join(BUILDDIR, name)
 
 
+def is_sanitized():
+    """Whether orgsync was built with a sanitizer, which has memory of its own and takes its time."""
+    with open(program("orgsync"), "rb") as binary:
+        return re.search(rb"__(asan|tsan)_init", binary.read()) is not None
+
+
 def environment(**changes):
     """The environment for a program: ours without what would change its behaviour, with the changes;
     a change to None takes a variable away."""
