@@ -13,6 +13,7 @@ FUNC_TESTS += tests/func/test_repair.py
 FUNC_TESTS += tests/func/test_kill.py
 FUNC_TESTS += tests/func/test_paths.py
 FUNC_TESTS += tests/func/test_sandbox.py
+FUNC_TESTS += tests/func/test_secret_copies.py
 FUNC_TESTS += tests/func/test_secrets.py
 FUNC_TESTS += tests/func/test_sync_exact.py
 FUNC_TESTS += tests/func/test_sync_faults.py
