@@ -135,14 +135,16 @@ open_for_reading(struct store *s, struct err *e)
 static int
 open_for_writing(struct store *s, struct err *e)
 {
+	char what[STORE_WHAT_MAX];
+
 	if (store_index(s, e) != 0)
 		return -1;
 	s->dirfd = file_open_dir(s->out_dirfd, s->name, 1, s->name, e);
 	if (s->dirfd < 0 || store_lock(s, e) != 0 || store_read_ledger(s, &s->ledger, e) != 0 ||
 	    store_refuse_lost_ledger(s, e) != 0 || check_owner(s, e) != 0)
 		return -1;
-	if (unlinkat(s->dirfd, LEDGER_FILE ".tmp", 0) != 0 && errno != ENOENT)
-		return err_set_errno(e, errno, "%s/" LEDGER_FILE ".tmp: cannot remove it", s->name);
+	if (file_remove(s->dirfd, LEDGER_FILE ".tmp", store_what(s, LEDGER_FILE ".tmp", what), e) != 0)
+		return -1;
 	return repair_finish_moves(s, e) != 0 ? -1 : store_recover(s, false, e);
 }
 
@@ -291,6 +293,57 @@ is_complete(const struct store *s, int64_t day_s, const struct covered *ranges, 
 	return false;
 }
 
+/* Will this commit read the day's file anyway? */
+static bool
+is_merged_now(const struct store *s, int64_t day_s)
+{
+	for (size_t i = 0; i < s->pending.n_days; i++)
+		if (s->pending.days[i].day_s == day_s)
+			return s->pending.days[i].ready && s->pending.days[i].n > 0;
+	return false;
+}
+
+static int
+check_file_of(const struct store *s, struct years *years, const struct day *d, struct err *e)
+{
+	char name[DAYFILE_NAME_MAX], what[STORE_WHAT_MAX];
+	struct stat st;
+	int fd = years_open(years, s, d->day_s, false, e);
+
+	if (fd == -1)
+		return -1;
+	store_what_day(s, d->day_s, d->suffix, what);
+	if (fd >= 0 && fstatat(fd, dayfile_name(d->day_s, d->suffix, name), &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return d->suffix != LEDGER_PLAIN || (uint64_t)st.st_size == d->bytes
+		       ? 0 : dayfile_damaged(what, "its size is not what the ledger says", e);
+	if (fd < 0 || errno == ENOENT)
+		return dayfile_damaged(what, "the ledger names it, and it is not there", e);
+	return err_set_errno(e, errno, "%s: cannot look at it", what);
+}
+
+/* Seconds of a day whose file is gone must not be called covered because nothing new came for it. What a look at
+ * the file's entry costs, for the days of what was read just now: a day or two, most nights. Its content, and all other
+ * days, are store_verify()'s matter. */
+static int
+check_files_of(const struct store *s, const struct covered *ranges, size_t n, struct err *e)
+{
+	struct years years;
+	int rc = 0;
+
+	years_init(&years);
+	for (size_t i = s->ledger.n_days; i > 0 && rc == 0; i--) {
+		const struct day *d = &s->ledger.days[i - 1];
+		bool touched = false;
+
+		for (size_t k = 0; k < n && !touched; k++)
+			touched = ranges[k].from_s < d->day_s + S_PER_DAY && ranges[k].to_s > d->day_s;
+		if (touched && !is_merged_now(s, d->day_s))
+			rc = check_file_of(s, &years, d, e);
+	}
+	years_free(&years);
+	return rc;
+}
+
 int
 store_commit(struct store *s, const struct covered *ranges, size_t n, bool finish, struct err *e)
 {
@@ -310,6 +363,8 @@ store_commit(struct store *s, const struct covered *ranges, size_t n, bool finis
 		return 0;
 	for (size_t i = 0; i < p->n_days; i++)
 		p->days[i].ready = all || is_complete(s, p->days[i].day_s, ranges, n);
+	if (check_files_of(s, ranges, n, e) != 0)
+		return outcome(s, -1);
 	return outcome(s, commit_run(s, e));
 }
 
@@ -320,6 +375,12 @@ quarantine_new(struct store *s, int fd, const char *name, const char *bytes, siz
 	struct stat st;
 
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		if (!S_ISREG(st.st_mode) || st.st_size != (off_t)len) {
+			err_set(e, ERR_DAMAGE, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
+			        "%s: it is there, and not what was put there", what);
+			err_hint(e, "look at who changed it, then move it away; it is kept anew");
+			return -1;
+		}
 		/* It may stand there without being durable, made by a process that ended just then. */
 		if (!s->quarantine_synced && file_sync(fd, what, e) != 0)
 			return -1;

@@ -93,13 +93,13 @@ class Sync(Locks):
     def test_the_others_are_done_meanwhile(self):
         """One worker, one request at a time, two organizations open at once: those that are held are in nobody's way,
         and no thread waits for them."""
-        self.begin(60, "--events", "50", more="limits: { workers: 1, in_flight: 1 }\n")
-        held = self.names[:50]
-        few = (128 + 1 + 2 * 8 + 1,) * 2
+        self.begin(24, "--events", "50", more="limits: { workers: 1, in_flight: 1 }\n")
+        held = self.names[:20]
+        few = (80,) * 2
         with self.held(*held):
             process = self.start_sync("--lock-wait", "5m",
                                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, few))
-            self.wait_for_ledgers(self.names[50:])
+            self.wait_for_ledgers(self.names[20:])
             self.assertIsNone(process.poll())
             self.assertEqual(sum(self.server.counts(name)["requests"] for name in held), 0)
             self.assertLess(len(os.listdir("/proc/%d/task" % process.pid)), 20)
