@@ -31,7 +31,7 @@ MEMCHECK = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=d
 MEMCHECK_QUICK = tests/tools/under_valgrind.py
 if HAVE_CHECK
 MEMCHECK_QUICK += tests/unit/test_buf tests/unit/test_err tests/unit/test_file tests/unit/test_log \
-	tests/unit/test_page tests/unit/test_conf_secret tests/unit/test_record tests/unit/test_ledger
+	tests/unit/test_page tests/unit/test_record tests/unit/test_classify tests/unit/test_conf_select
 endif
 
 check-valgrind:

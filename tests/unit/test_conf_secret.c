@@ -198,8 +198,11 @@ END_TEST
 
 START_TEST(test_command_refused)
 {
-	refuse_command(ARGV("/nowhere/program", "geheim"), "/nowhere/program cannot be run: No such file");
-	refuse_command(ARGV(dir_put("script", "#!/bin/sh\n"), "geheim"), "Permission denied");
+	/* valgrind makes a fork() of vfork(), and posix_spawn() no longer hears why nothing could be run. */
+	if (getenv("MEMCHECK") == NULL) {
+		refuse_command(ARGV("/nowhere/program", "geheim"), "/nowhere/program cannot be run: No such file");
+		refuse_command(ARGV(dir_put("script", "#!/bin/sh\n"), "geheim"), "Permission denied");
+	}
 	refuse_command(ARGV("true"), "empty");
 	refuse_command(ARGV("printf", "geheim\\ngeheim\\n"), "more than one line");
 	refuse_command(ARGV("yes", "geheim"), "gave more than 65536 bytes");
