@@ -201,6 +201,25 @@ class Disk(harness.TestCase):
 
 
 class Files(harness.TestCase):
+    """Limits that anybody can set: nothing is faked here."""
+
+    def test_a_file_that_may_not_be_so_large(self):
+        """The limit on file sizes strikes one organization, and does not end the process (SIGXFSZ)."""
+        sandbox = self.sandbox("--organizations", "4", "--events", "50", "--no-limits", *DAYS,
+                               "--org", "2:events=6000")
+        names = ["org%04d" % i for i in range(1, 5)]
+        config = sandbox.config(self.directory)
+        done = harness.orgsync("sync", "--json", "-q", "-c", config,
+                               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18, 1 << 18)))
+        self.assert_code(done, 3)
+        error = harness.of(json.loads(done.out), "org0002")["error"]
+        self.assertRegex(error["text"], r"^org0002/\S+: cannot write: File too large$")
+        self.assertIn("ulimit -f", error["hint"])
+        self.assert_all_exact(sandbox, ["org0001", "org0003", "org0004"])
+        self.assert_code(harness.orgsync("verify", "-q", "-c", config), 0)
+        self.sync(config)
+        self.assert_all_exact(sandbox, names)
+
     def limited(self, files, more=""):
         sandbox = self.sandbox("--organizations", "30", "--events", "60", "--no-limits", "--latency", "5",
                                "--credentials", "mixed", *DAYS)
