@@ -20,13 +20,13 @@
 /* How the results of a run add up. */
 struct record_totals {
 	size_t selected, up_to_date, failed, credentials, reported, locked, deadline, stopped, not_begun;
-	uint64_t events_new, events_changed, quarantined, lost_seconds;
+	uint64_t events_new, events_changed, quarantined, lost_seconds, events_gone, events_altered;
 	uint64_t pages, requests, retries, tokens_minted;
 };
 void record_count(const struct run_result *results, size_t n, struct record_totals *ret);
 
-/* Done, but with something the operator has to look at: quarantined events or lost seconds. It makes
- * the exit code 3. */
+/* Done, but with something the operator has to look at: quarantined events, lost seconds, or events of a damaged
+ * file that the server gave no more. It makes the exit code 3. */
 bool record_is_reported(const struct run_result *r);
 
 struct record_facts {

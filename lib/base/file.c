@@ -226,6 +226,46 @@ file_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, cons
 	return 0;
 }
 
+static bool
+is_there(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* A second name first, so that no crash between the two directories can leave none. What cannot have two names (a
+ * directory; some file systems) is renamed. */
+static int
+give_name(int from_dirfd, const char *from, int to_dirfd, const char *to, const char *what, struct err *e)
+{
+	if (step("link", to_dirfd, what) != 0)
+		return err_set_errno(e, errno, "%s: cannot move it", what);
+	if (linkat(from_dirfd, from, to_dirfd, to, 0) == 0)
+		return 0;
+	if ((errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP || errno == ENOSYS) &&
+	    renameat(from_dirfd, from, to_dirfd, to) == 0)
+		return 0;
+	return err_set_errno(e, errno, "%s: cannot move it", what);
+}
+
+int
+file_move(int from_dirfd, const char *from, int to_dirfd, const char *to, const char *what, struct err *e)
+{
+	if (!is_there(to_dirfd, to)) {
+		if (!is_there(from_dirfd, from))
+			return 1;
+		if (give_name(from_dirfd, from, to_dirfd, to, what, e) != 0)
+			return -1;
+	}
+	if (file_sync(to_dirfd, what, e) != 0)
+		return -1;
+	/* Not file_remove(): what is moved may be a link, or anything. */
+	if (is_there(from_dirfd, from) && (step("unlink", from_dirfd, what) != 0 || unlinkat(from_dirfd, from, 0) != 0))
+		return err_set_errno(e, errno, "%s: cannot remove it from where it was", what);
+	return file_sync(from_dirfd, what, e);
+}
+
 int
 file_remove(int dirfd, const char *name, const char *what, struct err *e)
 {

@@ -15,7 +15,7 @@
 #include "lib/base/err.h"
 
 /* For tests: called before each step that changes the disk, with its kind ("mkdir", "create", "write",
- * "fsync", "rename", "unlink"), the file or, for all but write and fsync, its directory, and the `what` of
+ * "fsync", "link", "rename", "unlink"), the file or, for all but write and fsync, its directory, and the `what` of
  * the call. Returns 0 to go on, or an errno with which the step then fails undone. NULL, as it is in
  * the programs: nothing is called. Set before the first thread. */
 extern int (*file_step_hook)(const char *kind, int fd, const char *what);
@@ -50,6 +50,12 @@ int file_sync(int fd, const char *what, struct err *e) __attribute__((warn_unuse
 /* rename(2) inside dirfd. Durable only after file_sync(dirfd). */
 int file_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, const char *what,
                 struct err *e) __attribute__((warn_unused_result));
+
+/* Moves a file of whatever kind to another directory of the same file system, durably: at every moment it stands
+ * in one of them at least. A `to` that is there already is what an earlier call has made that came to no end.
+ * 0; 1 where there is neither (e untouched); -1. */
+int file_move(int from_dirfd, const char *from, int to_dirfd, const char *to, const char *what, struct err *e)
+	__attribute__((warn_unused_result));
 
 /* unlink(2); a file that is not there is no error, and no step. Refuses as file_create(). */
 int file_remove(int dirfd, const char *name, const char *what, struct err *e)

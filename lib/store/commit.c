@@ -52,7 +52,8 @@ refuse_unknown(struct commit *c, int year_fd, int64_t day_s, struct err *e)
 		err_set(e, ERR_DAMAGE, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
 		        "%s: it is there, and the ledger does not know it",
 		        store_what_day(c->s, day_s, suffix, what));
-		err_hint(e, "move it away, or bring back the ledger it belongs to; it is not overwritten");
+		err_hint(e, "bring back the ledger it belongs to, or let orgsync verify --repair set the file aside; it is not "
+		            "overwritten");
 		return -1;
 	}
 	return 0;

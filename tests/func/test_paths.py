@@ -95,7 +95,7 @@ class Paths(harness.TestCase):
                 self.assertIsNotNone(error)
                 self.assertIn(error["code"], ("io", "damage"))
                 self.assertRegex(error["text"], text)
-                self.assertRegex(error["hint"], "look at who|move it away")
+                self.assertRegex(error["hint"], "look at who|set the file aside")
         self.assert_all_exact(self.box, self.names[n:])
         # The commands that only read touch nothing outside either, and do not call this sound.
         for command in ("verify", "status", "plan", "list"):

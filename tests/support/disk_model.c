@@ -296,10 +296,17 @@ clone_one(void *ctx, const struct stat *from, int to_dirfd, const char *name)
 {
 	const struct cloning *c = ctx;
 	size_t at = find(c->from, from->st_ino);
+	char link[24];
 	struct stat st;
 
 	if (at == NONE)
 		return;
+	if (!S_ISDIR(from->st_mode) && c->to->nodes[at].ino != 0) { /* its second name */
+		snprintf(link, sizeof(link), "%zu", at);
+		HOLDS(unlinkat(to_dirfd, name, 0) == 0 && linkat(c->to->held.fd, link, to_dirfd, name, 0) == 0, "%s: %s", name,
+		      strerror(errno));
+		return;
+	}
 	HOLDS(fstatat(to_dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0, "%s", strerror(errno));
 	c->to->nodes[at].ino = st.st_ino;
 	if (!S_ISDIR(st.st_mode))
