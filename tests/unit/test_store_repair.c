@@ -28,7 +28,7 @@
 
 /* A process costs many times as much under the sanitizers; each step is ended before in the plain build. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STRIDE 3
+#define STRIDE 5
 #else
 #define STRIDE 1
 #endif
