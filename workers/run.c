@@ -1,6 +1,7 @@
 /* run.c: making a run, and its beginning and end. Who has which organization when stands in private.h. */
 #include "workers/run.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -59,8 +60,8 @@ fit_workers(struct run *r, struct err *e)
 	size_t fit;
 
 	if (r->files_max < FILES_LEAST + FILES_PER_WORKER) {
-		err_set_errno(e, EMFILE, "this process may have %zu files open, and a run takes %d at least", r->files_max,
-		              FILES_LEAST + FILES_PER_WORKER);
+		err_set_errno(e, EMFILE, "this process may have %zu files open, and a run takes %d at least",
+		              r->files_max, FILES_LEAST + FILES_PER_WORKER);
 		e->scope = ERR_SCOPE_RUN;
 		return -1;
 	}
@@ -204,16 +205,15 @@ static int
 start_threads(struct run *r, struct err *e)
 {
 	size_t n = 0;
-	int failed = 0;
+	int failed = 0, disk_failed = 0;
 
 	for (; n < r->n_workers && !failed; n += !failed)
 		failed = pthread_create(&r->workers[n].thread, NULL, wire_main, &r->workers[n]);
 	r->n_started = n;
-	for (r->n_disks = 0; n > 0 && r->n_disks < DISK_THREADS; r->n_disks++) {
-		failed = pthread_create(&r->disks[r->n_disks], NULL, places_disk_main, r);
-		if (failed)
-			break;
-	}
+	for (r->n_disks = 0; n > 0 && r->n_disks < DISK_THREADS && !disk_failed; r->n_disks += !disk_failed)
+		disk_failed = pthread_create(&r->disks[r->n_disks], NULL, places_disk_main, r);
+	if (disk_failed)
+		failed = disk_failed;
 	if (failed)
 		log_warn(NULL, "msg=\"fewer threads than wanted\" workers=%zu disk=%zu why=\"%s\"", n, r->n_disks,
 		         strerrordesc_np(failed));
@@ -222,6 +222,18 @@ start_threads(struct run *r, struct err *e)
 	err_set_errno(e, failed, "cannot start the threads of the run");
 	e->scope = ERR_SCOPE_RUN;
 	return -1;
+}
+
+/* What was taken for an organization has come back, whichever way it ended. */
+static void
+assert_all_given_back(const struct run *r)
+{
+	const struct memory *m = &r->memory;
+
+	assert(r->active == 0 && r->in_flight == 0 && r->in_flight_backfill == 0);
+	assert(m->asked == 0 && m->kept == 0 && m->large_used == 0);
+	assert(r->disk_first == NULL && r->large_first == NULL && queue_next_ms(&r->queue, 0) == INT64_MAX);
+	(void)m;
 }
 
 int
@@ -247,6 +259,8 @@ run_go(struct run *r, struct err *e)
 		pthread_join(r->disks[i], NULL);
 	for (size_t i = 0; i < r->n_started; i++)
 		pthread_join(r->workers[i].thread, NULL);
+	if (result == 0)
+		assert_all_given_back(r);
 	return result;
 }
 

@@ -26,7 +26,7 @@ newest_first(const void *a, const void *b)
 static bool
 is_later(const char *name, int64_t limit_s)
 {
-	char stamp[ISOTIME_LEN + 1], compact[ISOTIME_LEN + 1];
+	char stamp[ISOTIME_LEN + 1], compact[ISOTIME_LEN + 1] = "";
 	size_t len = 0;
 
 	isotime_format_s(limit_s, stamp);

@@ -32,7 +32,7 @@ int file_open_dir(int dirfd, const char *name, int make, const char *what, struc
 int file_open_dirs(const char *path, struct err *e) __attribute__((warn_unused_result));
 
 /* Opens `name` below dirfd for writing, new and empty, mode 0600; an old file of that name is
- * removed first. */
+ * removed first. A symbolic link, or anything else that is no regular file, is refused. */
 int file_create(int dirfd, const char *name, const char *what, struct err *e)
 	__attribute__((warn_unused_result));
 
@@ -57,7 +57,7 @@ int file_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, 
 int file_move(int from_dirfd, const char *from, int to_dirfd, const char *to, const char *what, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* unlink(2); a file that is not there is no error. */
+/* unlink(2); a file that is not there is no error, and no step. Refuses as file_create(). */
 int file_remove(int dirfd, const char *name, const char *what, struct err *e)
 	__attribute__((warn_unused_result));
 

@@ -203,14 +203,14 @@ remove_asides(struct commit *c)
 	struct err ignored;
 	int fd;
 
-	err_clear(&ignored);
 	for (size_t i = 0; i < c->s->pending.n_days; i++) {
 		const struct pend_day *d = &c->s->pending.days[i];
 
+		err_clear(&ignored);
 		fd = d->ready ? years_open(&c->years, c->s, d->day_s, false, &ignored) : -1;
 		aside_name(d->day_s, c->s->suffix, aside);
-		if (fd >= 0)
-			unlinkat(fd, aside, 0);
+		if (fd >= 0 && file_remove(fd, aside, aside, &ignored) != 0)
+			continue; /* it stays; what is none of ours is not removed at all */
 	}
 }
 

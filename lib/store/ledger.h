@@ -28,7 +28,7 @@ struct question {
 /* True where every answer to `narrow` is contained in one to `wide`. */
 bool question_covers(const struct question *wide, const struct question *narrow);
 
-/* The seconds [from_s, to_s), read when the server's own clock said as_of_s.
+/* The seconds [from_s, to_s), read when the server's own clock, or ours where that is earlier, said as_of_s.
  * overlap_s says how ranges of different as_of were joined: each second t of the range was asked at
  * as_of_s or later, or at t + overlap_s or later. INT64_MAX: the range was never joined, all of it was
  * asked at as_of_s or later. */

@@ -135,14 +135,16 @@ open_for_reading(struct store *s, struct err *e)
 static int
 open_for_writing(struct store *s, struct err *e)
 {
+	char what[STORE_WHAT_MAX];
+
 	if (store_index(s, e) != 0)
 		return -1;
 	s->dirfd = file_open_dir(s->out_dirfd, s->name, 1, s->name, e);
 	if (s->dirfd < 0 || store_lock(s, e) != 0 || store_read_ledger(s, &s->ledger, e) != 0 ||
 	    store_refuse_lost_ledger(s, e) != 0 || check_owner(s, e) != 0)
 		return -1;
-	if (unlinkat(s->dirfd, LEDGER_FILE ".tmp", 0) != 0 && errno != ENOENT)
-		return err_set_errno(e, errno, "%s/" LEDGER_FILE ".tmp: cannot remove it", s->name);
+	if (file_remove(s->dirfd, LEDGER_FILE ".tmp", store_what(s, LEDGER_FILE ".tmp", what), e) != 0)
+		return -1;
 	return repair_finish_moves(s, e) != 0 ? -1 : store_recover(s, false, e);
 }
 
@@ -373,6 +375,12 @@ quarantine_new(struct store *s, int fd, const char *name, const char *bytes, siz
 	struct stat st;
 
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		if (!S_ISREG(st.st_mode) || st.st_size != (off_t)len) {
+			err_set(e, ERR_DAMAGE, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
+			        "%s: it is there, and not what was put there", what);
+			err_hint(e, "look at who changed it, then move it away; it is kept anew");
+			return -1;
+		}
 		/* It may stand there without being durable, made by a process that ended just then. */
 		if (!s->quarantine_synced && file_sync(fd, what, e) != 0)
 			return -1;

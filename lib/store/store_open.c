@@ -32,6 +32,17 @@ locked(const struct store *s, struct err *e)
 	return -1;
 }
 
+static int
+no_lock(const char *what, int why, struct err *e)
+{
+	if (why != ELOOP && why != EISDIR)
+		return err_set_errno(e, why, "%s: cannot open the lock", what);
+	err_set(e, ERR_IO, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
+	        "%s: a symbolic link or a directory stands where the lock should be", what);
+	err_hint(e, "look at who put it there, then remove it");
+	return -1;
+}
+
 int
 store_lock(struct store *s, struct err *e)
 {
@@ -43,7 +54,7 @@ store_lock(struct store *s, struct err *e)
 	for (int i = 0; i < LOCK_TRIES; i++) {
 		fd = openat(s->dirfd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 		if (fd < 0)
-			return err_set_errno(e, errno, "%s: cannot open the lock", what);
+			return no_lock(what, errno, e);
 		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 			int why = errno;
 

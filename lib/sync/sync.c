@@ -264,10 +264,13 @@ void
 sync_take_page(struct sync *s, const struct page *page, int64_t date_s, int64_t asked_wall_s,
                int64_t now_mono_ms)
 {
-	int64_t as_of_s = date_s >= 0 ? date_s : asked_wall_s;
-	int64_t limit_s = (as_of_s < asked_wall_s ? as_of_s : asked_wall_s) - s->options.settle_s;
+	/* A Date from before there were events is no clock. One ahead of ours would make a second final too soon,
+	 * and what appears late would never be looked for; too late costs questions only. */
+	bool dated = date_s >= CONTROL_S;
+	int64_t as_of_s = dated && date_s < asked_wall_s ? date_s : asked_wall_s;
+	int64_t limit_s = as_of_s - s->options.settle_s;
 
-	if (date_s >= 0)
+	if (dated)
 		compare_clocks(s, date_s, asked_wall_s);
 	if (s->phase == PHASE_PROBE)
 		s->phase = PHASE_FINISH;

@@ -390,8 +390,8 @@ world_check_all(const struct place *p, const struct world_run *run, const char *
 	note_all(p, l, there, when);
 	for (unsigned i = 0; i < WORLD_EVENTS; i++)
 		HOLDS(there[i] || held[i].created_s < from_s || held[i].created_s >= run->now_s - WORLD_SETTLE_S ||
-		      held[i].visible_s > run->now_s || !is_asked(run->types, held[i].type), "%s: event %024x is missing",
-		      when, held[i].id);
+		      held[i].visible_s > run->now_s || !is_asked(run->types, held[i].type),
+		      "%s: event %024x is missing", when, held[i].id);
 	store_close(store);
 }
 

@@ -8,11 +8,14 @@
  *
  *   ORGSYNC_TEST_SEED=N   of what the server holds and of what is left to chance
  *   ORGSYNC_TEST_LONG=1   many seeds
+ *
+ * Beside the scenarios that are written down there are some that the seed makes.
  */
 #include <check.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -22,6 +25,8 @@
 
 #define MAX_RUNS 3
 #define LONG_SEEDS 12
+#define RANDOM 2                 /* scenarios of chance */
+#define LONG_RANDOM 150
 
 /* Everything costs many times as much under the sanitizers; each step is ended before in the plain build. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -31,7 +36,7 @@
 #endif
 
 struct scenario {
-	const char *name;
+	char name[32];
 	unsigned n_runs, from_run;   /* those before from_run only make what is there already */
 	struct world_run run[MAX_RUNS];
 };
@@ -48,7 +53,8 @@ static const struct scenario scenarios[] = {
 	                      { .start_s = A_DAY, .now_s = BASE_S + 20600 + DAY_S, .commit_bytes = 1500 } } },
 	{ "backfill", 2, 1, { { .start_s = BASE_S, .now_s = BASE_S + 50000 },
 	                      { .start_s = BASE_S - 3 * DAY_S, .now_s = BASE_S + 60000, .commit_bytes = 1500 } } },
-	{ "gap fill", 2, 0, { { .start_s = BASE_S - 3 * DAY_S, .now_s = BASE_S + 10000, .commit_bytes = 1, .stop_after = 3 },
+	{ "gap fill", 2, 0, { { .start_s = BASE_S - 3 * DAY_S, .now_s = BASE_S + 10000, .commit_bytes = 1,
+	                        .stop_after = 3 },
 	                      { .start_s = BASE_S - 3 * DAY_S, .now_s = BASE_S + 50000, .commit_bytes = 2000 } } },
 	{ "late events", 3, 1, { { .start_s = A_DAY, .now_s = BASE_S + 20000 },
 	                         { .start_s = A_DAY, .now_s = BASE_S + 21000, .commit_bytes = 1 },
@@ -60,8 +66,10 @@ static const struct scenario scenarios[] = {
 	                                  { LEDGER_ZSTD, .start_s = A_DAY - 9000, .now_s = BASE_S + 45000,
 	                                    .commit_bytes = 3000 },
 	                                  { LEDGER_GZIP, .start_s = A_DAY - 9000, .now_s = BASE_S + 75000 } } },
-	{ "small memory", 2, 0, { { .start_s = A_DAY, .now_s = BASE_S + 30000, .commit_bytes = 1, .cap_bytes = 3000 },
-	                          { .start_s = A_DAY, .now_s = BASE_S + 50000, .commit_bytes = 1, .cap_bytes = 3000 } } },
+	{ "small memory", 2, 0, { { .start_s = A_DAY, .now_s = BASE_S + 30000, .commit_bytes = 1,
+	                            .cap_bytes = 3000 },
+	                          { .start_s = A_DAY, .now_s = BASE_S + 50000, .commit_bytes = 1,
+	                            .cap_bytes = 3000 } } },
 	{ "a wider question", 2, 0, { { .start_s = A_DAY, .now_s = BASE_S + 30000, .types = 5, .commit_bytes = 1500 },
 	                              { .start_s = A_DAY, .now_s = BASE_S + 31000, .commit_bytes = 1500 } } },
 	{ "the raw document too", 2, 1, { { LEDGER_ZSTD, .start_s = A_DAY, .now_s = BASE_S + 30000, .not_raw = true },
@@ -71,6 +79,8 @@ static const struct scenario scenarios[] = {
 	                                        .commit_bytes = 1 } } },
 };
 #define N_SCENARIOS ((int)(sizeof(scenarios) / sizeof(scenarios[0])))
+
+static long *n_cases; /* shared with the processes in which libcheck runs the tests */
 
 struct expected { struct buf days, meaning; };
 
@@ -181,6 +191,17 @@ once_more(const struct place *p, const struct world_run *run, bool twice, const 
 	buf_free(&after);
 }
 
+/* Whether the archive must come out the same where of two runs the first was ended and only the second is whole. When
+ * an organization without a start time begins is decided by the first run that could write it down; what a day
+ * file's suffix is and whether its events have their raw documents, by the one that wrote it. */
+static bool
+may_stand_for(const struct world_run *ended, const struct world_run *whole, bool is_first)
+{
+	return !(is_first && ended->start_s == WORLD_SINCE) && ended->suffix == whole->suffix &&
+	       ended->not_raw == whole->not_raw && whole->start_s <= ended->start_s &&
+	       (whole->types == 0 || (ended->types != 0 && (ended->types & ~whole->types) == 0));
+}
+
 static int
 run_it(void *ctx, const struct place *p)
 {
@@ -199,11 +220,9 @@ judge_it(void *ctx, const struct place *left, const char *how)
 	char when[300];
 	struct err e;
 
-	/* A run that stopped early would stop elsewhere now: the one after it completes. When an organization without a
-	 * start time begins is decided by the first run that could write it down; what a day file's suffix is, by the
-	 * run that wrote it last. */
+	/* A run that stopped early would stop elsewhere now: the one after it completes. */
 	if (next + 1 < sc->n_runs && (sc->run[next].stop_after > 0 || playing->judged % 3 == 2) &&
-	    (next > 0 || sc->run[next].start_s != WORLD_SINCE) && sc->run[next].suffix == sc->run[next + 1].suffix)
+	    may_stand_for(&sc->run[next], &sc->run[next + 1], next == 0))
 		next++;
 	snprintf(when, sizeof(when), "%s, run %u, %s", sc->name, playing->run, how);
 	world_check_claims(left, when);
@@ -244,11 +263,11 @@ play(const struct scenario *sc, uint64_t seed)
 	}
 	for (unsigned i = sc->from_run; i < sc->n_runs; i++) {
 		struct playing playing = { sc, i, expected, 0 };
-		struct endings endings = { .run = run_it, .judge = judge_it, .ctx = &playing, .seed = seed + i, .times = 1,
-			.stride = STRIDE };
+		struct endings endings = { .run = run_it, .judge = judge_it, .ctx = &playing, .seed = seed + i,
+			.times = 1, .stride = STRIDE };
 
 		endings_play(&endings, &before[i]);
-		HOLDS(endings.steps >= 5, "%s, run %u: %ld steps", sc->name, i, endings.steps);
+		HOLDS(endings.steps >= 1, "%s, run %u: %ld steps", sc->name, i, endings.steps);
 		printf("%s, run %u: %ld steps, ended %ld times\n", sc->name, i, endings.steps, endings_played(&endings));
 		played += endings_played(&endings);
 	}
@@ -262,16 +281,70 @@ play(const struct scenario *sc, uint64_t seed)
 	return played;
 }
 
+static bool
+is_long(void)
+{
+	const char *text = getenv("ORGSYNC_TEST_LONG");
+
+	return text != NULL && strcmp(text, "1") == 0;
+}
+
+/* A first run, perhaps not whole, and one or two after it, in which anything may have changed. */
+static void
+make_scenario(struct scenario *sc, uint64_t seed)
+{
+	struct rng r;
+
+	rng_seed(&r, seed);
+	memset(sc, 0, sizeof(*sc));
+	snprintf(sc->name, sizeof(sc->name), "seed %" PRIu64, seed);
+	sc->n_runs = 2 + (unsigned)rng_below(&r, MAX_RUNS - 1);
+	for (unsigned i = 0; i < sc->n_runs; i++) {
+		struct world_run *run = &sc->run[i];
+
+		*run = i > 0 ? sc->run[i - 1] : (struct world_run){ .start_s = A_DAY - (int64_t)rng_below(&r, DAY_S),
+			.now_s = BASE_S - 30000 + (int64_t)rng_below(&r, 60000) };
+		run->now_s += (int64_t)rng_below(&r, rng_below(&r, 2) == 0 ? 2 * HOUR_S : DAY_S);
+		run->commit_bytes = (size_t)rng_below(&r, 4000);
+		run->cap_bytes = rng_below(&r, 3) == 0 ? 1000 + (size_t)rng_below(&r, 8000) : 0;
+		run->rows = 3 + (unsigned)rng_below(&r, 20);
+		if (i == 0 || rng_below(&r, 3) == 0)
+			run->suffix = (enum ledger_suffix)rng_below(&r, 3);
+		if (rng_below(&r, 4) == 0)
+			run->types = (unsigned)rng_below(&r, 16);
+		if (rng_below(&r, 4) == 0)
+			run->not_raw = !run->not_raw;
+		if (i > 0 && rng_below(&r, 3) == 0)
+			run->start_s = BASE_S - 3 * DAY_S + (int64_t)rng_below(&r, 3 * DAY_S);
+	}
+	for (unsigned i = 0; i + 1 < sc->n_runs; i++)
+		if (rng_below(&r, 3) == 0 && may_stand_for(&sc->run[i], &sc->run[i + 1], i == 0))
+			sc->run[i].stop_after = 1 + (unsigned)rng_below(&r, 6);
+}
+
+START_TEST(runs_of_chance)
+{
+	struct scenario sc;
+	uint64_t seed = test_seed() + 1000 * (uint64_t)_i;
+	long played;
+
+	make_scenario(&sc, seed);
+	played = play(&sc, seed);
+	printf("%s: %ld cases\n", sc.name, played);
+	*n_cases += played;
+}
+END_TEST
+
 START_TEST(ended_before_each_step)
 {
-	const char *is_long = getenv("ORGSYNC_TEST_LONG");
-	unsigned seeds = is_long != NULL && strcmp(is_long, "1") == 0 ? LONG_SEEDS : 1;
+	unsigned seeds = is_long() ? LONG_SEEDS : 1;
 	uint64_t seed = test_seed();
 	long played = 0;
 
 	for (unsigned i = 0; i < seeds; i++)
 		played += play(&scenarios[_i], seed + i);
 	printf("%s: %ld cases\n", scenarios[_i].name, played);
+	*n_cases += played;
 }
 END_TEST
 
@@ -283,12 +356,17 @@ main(void)
 	SRunner *runner;
 	int failed;
 
+	n_cases = mmap(NULL, sizeof(*n_cases), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (n_cases == MAP_FAILED)
+		return 1;
 	tcase_set_timeout(t, 600);
 	tcase_add_loop_test(t, ended_before_each_step, 0, N_SCENARIOS);
+	tcase_add_loop_test(t, runs_of_chance, 0, is_long() ? LONG_RANDOM : RANDOM);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
+	printf("%ld cases\n", *n_cases);
 	srunner_free(runner);
 	return failed == 0 ? 0 : 1;
 }

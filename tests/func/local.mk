@@ -11,7 +11,9 @@ FUNC_TESTS += tests/func/test_isolation.py
 FUNC_TESTS += tests/func/test_lock_wait.py
 FUNC_TESTS += tests/func/test_repair.py
 FUNC_TESTS += tests/func/test_kill.py
+FUNC_TESTS += tests/func/test_paths.py
 FUNC_TESTS += tests/func/test_sandbox.py
+FUNC_TESTS += tests/func/test_secret_copies.py
 FUNC_TESTS += tests/func/test_secrets.py
 FUNC_TESTS += tests/func/test_sync_exact.py
 FUNC_TESTS += tests/func/test_sync_faults.py
@@ -19,6 +21,9 @@ FUNC_TESTS += tests/func/test_sync_refused.py
 FUNC_TESTS += tests/func/test_sync_settings.py
 FUNC_TESTS += tests/func/test_sync_signals.py
 FUNC_TESTS += tests/func/test_verify.py
+FUNC_TESTS += tests/func/test_wire_faults.py
+FUNC_TESTS += tests/func/test_wire_hosts.py
+FUNC_TESTS += tests/func/test_wire_pages.py
 TESTS += $(FUNC_TESTS)
 EXTRA_DIST += $(FUNC_TESTS) tests/support/harness.py
 
@@ -28,3 +33,4 @@ tests_support_disk_faults_so_SOURCES = tests/support/disk_faults.c
 tests_support_disk_faults_so_CFLAGS = -std=c11 $(WARN_CFLAGS) -fPIC -pthread
 tests_support_disk_faults_so_LDFLAGS = -shared -pthread
 tests_support_disk_faults_so_LDADD = -ldl
+EXTRA_DIST += tests/support/hostile.py tests/support/fleet.py

@@ -20,7 +20,7 @@ import harness
 
 LONG = os.environ.get("ORGSYNC_TEST_LONG") == "1"
 SEED = int(os.environ.get("ORGSYNC_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
-KILLS, ORGANIZATIONS = (200, 40) if LONG else (18, 12)
+KILLS, ORGANIZATIONS = (200, 40) if LONG else (16, 12)
 LATE_S, OVERLAP_S = 20, 60
 KINDS = ("429", "500", "503", "reset", "truncate", "malformed", "stale", "hang")
 
@@ -133,7 +133,9 @@ class Killed(harness.TestCase):
         self.sync(configs[0])
         self.whole_s = time.monotonic() - begun
         killed = dict.fromkeys(("start", "any", "commit"), 0)
-        for i in range(KILLS):
+        for i in range(2 * KILLS):
+            if sum(killed.values()) == KILLS:
+                break
             if i % 3 == 0: # some begin anew, so that there is always a first run under way
                 for name in self.rng.sample(self.names, ORGANIZATIONS // 3):
                     shutil.rmtree(self.archive(name), ignore_errors=True)
@@ -142,11 +144,11 @@ class Killed(harness.TestCase):
             for name in self.names if i % 6 == 5 else self.rng.sample(self.names, 2):
                 self.claimed(sandbox, name)
         total, faults = self.finished(sandbox, self.rng.choice(configs))
-        print("%d runs killed (%s) of %d, a whole one takes %.2f s; %d events in %d organizations, %d faults; seed %d"
-              % (sum(killed.values()), ", ".join("%s %d" % one for one in killed.items()), KILLS, self.whole_s, total,
+        print("%d runs killed (%s), a whole one takes %.2f s; %d events in %d organizations, %d faults; seed %d"
+              % (sum(killed.values()), ", ".join("%s %d" % one for one in killed.items()), self.whole_s, total,
                  ORGANIZATIONS, faults, SEED), flush=True)
-        self.assertGreater(sum(killed.values()), KILLS * 0.6)
-        self.assertGreater(killed["commit"], 0)
+        self.assertEqual(sum(killed.values()), KILLS)
+        self.assertGreater(min(killed.values()), 0)
         self.assertGreater(faults, 0)
 
 

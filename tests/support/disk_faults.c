@@ -1,10 +1,10 @@
-/* disk_faults.so: a library to be preloaded into the real program, whose disk and whose clock then fail as told. For
- * tests/func/test_disk.py.
+/* disk_faults.so: a library to be preloaded into the real program, whose disk and whose clock then fail as told.
+ * For tests/func/test_disk.py.
  *
- *   FAULTS       rules, separated by spaces: CALL=ERROR@PART[#N]. The calls open, mkdir, write, fsync, rename and
- *                unlink of paths that contain PART (that end in it, where it ends in $) fail with that errno (EIO,
- *                ENOSPC, …), from the N-th of them on; without #N from the first. #N! means the N-th alone: what fails
- *                once and then seems to work again. ERROR may be short: of each write only half is taken.
+ *   FAULTS       rules, separated by spaces: CALL=ERROR@PART[#N]. The calls open, mkdir, read, write, fsync, rename
+ *                and unlink of paths that contain PART (that end in it, where it ends in $) fail with that errno
+ *                (EIO, ENOSPC, …), from the N-th of them on; without #N from the first. #N! means the N-th alone:
+ *                what fails once and then seems to work again. ERROR may be short: of each write half is taken.
  *   FAULTS_LOG   a file to which each of these calls goes that changed something, or failed: "CALL PATH RESULT".
  *   FAULTS_CLOCK seconds by which the wall clock is wrong.
  */
@@ -43,6 +43,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int (*next_openat)(int, const char *, int, ...);
 static int (*next_mkdirat)(int, const char *, mode_t);
+static ssize_t (*next_read)(int, void *, size_t);
 static ssize_t (*next_write)(int, const void *, size_t);
 static int (*next_fsync)(int);
 static int (*next_renameat)(int, const char *, int, const char *);
@@ -105,6 +106,7 @@ begin(void)
 
 	*(void **)&next_openat = next("openat");
 	*(void **)&next_mkdirat = next("mkdirat");
+	*(void **)&next_read = next("read");
 	*(void **)&next_write = next("write");
 	*(void **)&next_fsync = next("fsync");
 	*(void **)&next_renameat = next("renameat");
@@ -218,6 +220,14 @@ mkdirat(int dirfd, const char *name, mode_t mode)
 	rc = next_mkdirat(dirfd, name, mode);
 	note("mkdir", path, rc);
 	return rc;
+}
+
+ssize_t
+read(int fd, void *bytes, size_t size)
+{
+	char path[PATH_MAX_BYTES];
+
+	return fails("read", path_of(fd, NULL, path)) ? -1 : next_read(fd, bytes, size);
 }
 
 ssize_t

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "lib/base/file.h"
 #include "lib/base/isotime.h"
@@ -217,6 +218,7 @@ out:
 /* Ending a run --------------------------------------------------------------------------------------- */
 
 static struct place work;
+static long *n_cases; /* shared with the processes in which libcheck runs the tests */
 
 static const char *
 tree_text(const struct place *p, const char *path, struct buf *b)
@@ -340,6 +342,7 @@ end_everywhere(const struct scenario *sc, unsigned run, const struct place *befo
 
 	endings_play(&e, before);
 	printf("%s, run %u: %ld steps, ended %ld times\n", sc->name, run, e.steps, endings_played(&e));
+	*n_cases += endings_played(&e);
 	HOLDS(e.steps >= 8, "%s: %ld steps", sc->name, e.steps);
 }
 
@@ -460,6 +463,9 @@ main(void)
 	SRunner *runner;
 	int failed;
 
+	n_cases = mmap(NULL, sizeof(*n_cases), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (n_cases == MAP_FAILED)
+		return 1;
 	tcase_set_timeout(t, 240);
 	tcase_add_loop_test(t, ended_before_each_step, 0, N_SCENARIOS);
 	tcase_add_loop_test(t, each_step_fails, 0, N_SCENARIOS);
@@ -468,6 +474,7 @@ main(void)
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
+	printf("%ld cases\n", *n_cases);
 	srunner_free(runner);
 	return failed == 0 ? 0 : 1;
 }

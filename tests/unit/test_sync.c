@@ -392,6 +392,16 @@ START_TEST(nothing_is_covered_that_has_not_settled_on_either_clock)
 	answer_dated(NULL, 0, false, 0, NOW_S + 86400);
 	ck_assert(!asks());
 	COVERED(0, 100, 10);
+	/* Nor is a second final because of that: it may be the server's clock that is wrong. */
+	ck_assert_int_eq(memory.ledger.covered[0].as_of_s, NOW_S);
+	ck_assert(sync_result(sync_under_test)->up_to_date);
+	/* No Date at all, or one that no clock shows. */
+	begin(SYNC_START_AT, NOW_S - 100, 10);
+	ASKED(101, 10, 1);
+	answer_dated(NULL, 0, false, 0, 1000000);
+	ck_assert(!asks());
+	COVERED(0, 100, 10);
+	ck_assert_int_eq(sync_result(sync_under_test)->clock_difference_s, 0);
 	ck_assert(sync_result(sync_under_test)->up_to_date);
 }
 END_TEST
