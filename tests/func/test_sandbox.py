@@ -95,6 +95,7 @@ class Sandbox:
         if self.process.poll() is None:
             self.process.send_signal(sig)
         code = self.process.wait(timeout=20)
+        self.last_line = self.process.stdout.read().decode()
         self.process.stdout.close()
         assert code == 0, code
 
@@ -293,6 +294,7 @@ def test_another_organization():
         answer = sb.get("org0001", f"/api/atlas/v2/orgs/{sb.config['org0001']['org_id']}")
         assert answer.json()["id"] == sb.config["org0001"]["org_id"]
         assert answer.json()["name"] == "org0001" and answer.json()["isDeleted"] is False
+    assert re.fullmatch(r"requests \d+, with another organization's credential 1\n", sb.last_line), sb.last_line
 
 
 def test_tokens():
