@@ -21,6 +21,7 @@ FUNC_TESTS += tests/func/test_sync_refused.py
 FUNC_TESTS += tests/func/test_sync_settings.py
 FUNC_TESTS += tests/func/test_sync_signals.py
 FUNC_TESTS += tests/func/test_verify.py
+FUNC_TESTS += tests/func/test_wire_chaos.py
 FUNC_TESTS += tests/func/test_wire_faults.py
 FUNC_TESTS += tests/func/test_wire_hosts.py
 FUNC_TESTS += tests/func/test_wire_pages.py
