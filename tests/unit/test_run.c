@@ -69,8 +69,8 @@ START_TEST(test_random)
 			REQUIRE(one.done == o.n_orgs);
 		add(&sum, &one);
 	}
-	printf("test_run: %d runs, %zu organizations, %llu questions, %llu flushes, %llu outages; no room at %llu and "
-	       "large shares waited for at %llu of %llu moments\n", runs, sum.done + sum.failed + sum.stopped,
+	printf("test_run: %d runs, %zu organizations, %llu questions, %llu flushes, %llu outages; no room at %llu "
+	       "and large shares waited for at %llu of %llu moments\n", runs, sum.done + sum.failed + sum.stopped,
 	       (unsigned long long)sum.questions, (unsigned long long)sum.flushes, (unsigned long long)sum.outages,
 	       (unsigned long long)sum.no_room, (unsigned long long)sum.waits_for_large,
 	       (unsigned long long)sum.jumps);
