@@ -1,5 +1,5 @@
-/* run_tenant.c: workers/tenant.c, played: an organization has a number of answers of one size to fetch, keeps what it
- * got until it is committed, and has a lot of ways to fail. */
+/* run_tenant.c: workers/tenant.c, played: an organization has a number of answers of one size to fetch,
+ * keeps what it got until it is committed, and has a lot of ways to fail. */
 #include <stdlib.h>
 
 #include "lib/base/rng.h"

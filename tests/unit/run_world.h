@@ -1,10 +1,10 @@
 /* run_world.h: a world for workers/run.c, places.c and wire.c without a network, a disk or a real clock.
  *
- * The functions of lib/http's engine are played by run_world.c, those of workers/tenant.c by run_tenant.c. The
- * threads are real ones. Time stands still while any of them has something to do and jumps when none has, so that
- * an hour takes as long as what happens in it. At each such moment, in which nothing moves, the world looks at
- * the run: every organization in one place, every share of memory accounted for, and nobody left waiting for what
- * he could have.
+ * The functions of lib/http's engine are played by run_world.c, those of workers/tenant.c by run_tenant.c.
+ * The threads are real ones. Time stands still while any of them has something to do and jumps when none
+ * has, so that an hour takes as long as what happens in it. At each such moment, in which nothing moves, the
+ * world looks at the run: every organization in one place, every share of memory accounted for, and nobody
+ * left waiting for what he could have.
  */
 #ifndef ORGSYNC_TESTS_RUN_WORLD_H
 #define ORGSYNC_TESTS_RUN_WORLD_H
