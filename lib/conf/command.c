@@ -17,7 +17,6 @@
 
 #define FAIL(e, ...) err_set(e, ERR_SECRET, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR, __VA_ARGS__)
 
-extern char **environ;
 
 static int
 compare_names(const void *key, const void *entry)
