@@ -3,6 +3,7 @@ FUNC_TESTS =
 FUNC_TESTS += tests/func/test_cli.py
 FUNC_TESTS += tests/func/test_disk.py
 FUNC_TESTS += tests/func/test_exit_codes.py
+FUNC_TESTS += tests/func/test_guarantees.py
 FUNC_TESTS += tests/func/test_harness.py
 FUNC_TESTS += tests/func/test_headers.py
 FUNC_TESTS += tests/func/test_include_graph.py
