@@ -751,6 +751,17 @@ def test_broken_connections():
             assert org != "org0003" or time.monotonic() - began >= 0.29
 
 
+def test_gateways_and_empty_answers():
+    with Sandbox("--org", "1:fault=gateway:1", "--org", "2:fault=empty:1") as sb:
+        answers = [sb.events("org0001") for _ in range(20)]
+        assert {a.status for a in answers} == {502, 504}
+        assert all(a.headers["Content-Type"].startswith("text/html") and b"<html>" in a.body for a in answers)
+        answers = [sb.events("org0002") for _ in range(20)]
+        assert {a.status for a in answers} == {200}
+        assert {a.body[:6] for a in answers} == {b"", b"<html>"}
+        assert all(a.headers["Content-Type"].startswith("text/html") == (a.body != b"") for a in answers)
+
+
 def test_faults_repeat():
     def outcomes(seed):
         with Sandbox("--fault", "500:0.3", "--fault", "503:0.2", "--fault-seed", seed) as sb:

@@ -18,6 +18,7 @@ struct tenant {
 	size_t answer_bytes, answer_cap, kept, uncommitted;
 	bool asked, flush, flushed, stopped, backfill;
 	int64_t ready_ms;
+	int64_t held_until_ms, lock_until_ms, lock_try_ms; /* by another run; is waited for until; is tried again */
 	struct err trouble, why;
 };
 
@@ -49,6 +50,9 @@ tenant_new(const struct run_options *options, const struct conf_org *org, uint64
 		t->answer_bytes = (size_t)rng_below(&t->rng, 10 * world_options()->answer_bytes_max + 1);
 	t->answer_cap = memory->answer_first;
 	t->backfill = rng_below(&t->rng, 2) == 0;
+	if (world_options()->held > 0 && rng_below(&t->rng, world_options()->held) == 0)
+		t->held_until_ms = rng_below(&t->rng, 4) == 0 ? INT64_MAX
+		                 : world_ms() + (int64_t)rng_below(&t->rng, 20000);
 	world_count(&world_counts()->tenants, 1);
 	return t;
 }
@@ -119,6 +123,10 @@ tenant_next(struct tenant *t, int64_t *ret_ready_ms, enum lane *ret_lane)
 {
 	if (t->state == STATE_ENDED)
 		return TENANT_ENDED;
+	if (t->state == STATE_OPEN && t->lock_try_ms > 0) {
+		*ret_ready_ms = t->lock_try_ms;
+		return TENANT_LOCKED;
+	}
 	if (t->state != STATE_WORK)
 		return TENANT_DISK;
 	if (!t->asked && (t->flush || t->uncommitted >= t->memory->commit))
@@ -144,11 +152,33 @@ commit(struct tenant *t)
 		fail_with(t, ERR_IO);
 }
 
+/* True where it is tried again. */
+static bool
+is_held(struct tenant *t)
+{
+	int64_t now = world_ms();
+
+	t->lock_try_ms = 0;
+	if (now >= t->held_until_ms)
+		return false;
+	if (t->lock_until_ms == 0)
+		t->lock_until_ms = now + world_options()->lock_wait_ms;
+	if (now >= t->lock_until_ms) {
+		fail_with(t, ERR_LOCKED);
+		return true;
+	}
+	t->lock_try_ms = now + 1 + (int64_t)rng_below(&t->rng, 3000);
+	t->lock_try_ms = t->lock_try_ms < t->lock_until_ms ? t->lock_try_ms : t->lock_until_ms;
+	return true;
+}
+
 void
 tenant_disk(struct tenant *t)
 {
 	switch (t->state) {
 	case STATE_OPEN:
+		if (is_held(t))
+			break;
 		t->state = STATE_WORK;
 		if (goes_wrong(t, 10))
 			fail_with(t, ERR_LOCKED);

@@ -93,7 +93,7 @@ static const struct clock world_clock = { clock_ms, clock_ms, NULL };
 
 /* ---- looking at a run in which nothing moves; both locks are held ---- */
 
-enum place { PLACE_NONE, PLACE_QUEUE, PLACE_LARGE, PLACE_WIRE };
+enum place { PLACE_NONE, PLACE_QUEUE, PLACE_HELD, PLACE_LARGE, PLACE_WIRE };
 
 static void
 put(enum place *places, const struct slot *slot, enum place place)
@@ -112,11 +112,18 @@ put(enum place *places, const struct slot *slot, enum place place)
 }
 
 static size_t
-put_heap(enum place *places, const struct queue_heap *heap)
+put_queue(enum place *places, const struct queue *queue, enum place place)
 {
-	for (size_t i = 0; i < heap->n; i++)
-		put(places, heap->entries[i].job, PLACE_QUEUE);
-	return heap->n;
+	size_t n = 0;
+
+	for (int i = 0; i <= LANES; i++) {
+		const struct queue_heap *heap = i < LANES ? &queue->ready[i] : &queue->waiting;
+
+		for (size_t k = 0; k < heap->n; k++)
+			put(places, heap->entries[k].job, place);
+		n += heap->n;
+	}
+	return n;
 }
 
 static void
@@ -140,15 +147,22 @@ check_memory(const struct run *r)
 
 /* Whoever could go on now has been overlooked: a wake-up was lost. */
 static void
-check_nobody_is_overlooked(struct run *r, size_t queued, size_t waiting, size_t on_wire)
+check_nobody_is_overlooked(struct run *r, size_t queued, size_t held, size_t waiting, size_t on_wire)
 {
+	int64_t awake_ms = INT64_MAX;
 	bool place = false;
 
 	if (atomic_load(&r->stopping) != 0) {
-		if (queued + waiting > 0)
-			world_broken("the run stops, and an organization still waits", queued + waiting);
+		if (queued + held + waiting > 0)
+			world_broken("the run stops, and an organization still waits", queued + held + waiting);
 		return;
 	}
+	for (size_t i = 0; i < world.workers; i++)
+		awake_ms = world.engines[i]->until_ms < awake_ms ? world.engines[i]->until_ms : awake_ms;
+	if (r->active < r->active_max && queue_next_ms(&r->held, world.now_ms) < awake_ms)
+		world_broken("one that was held is to be tried again, and no worker will look by then", held);
+	if (r->active < r->active_max && r->next_tenant < r->options.n_orgs)
+		world_broken("one could begin, and does not", r->next_tenant);
 	if (waiting > 0 && r->memory.large_used == 0)
 		world_broken("they wait for large shares that nobody has", waiting);
 	if (!memory_has_room(&r->memory)) {
@@ -186,15 +200,14 @@ static bool
 look(struct run *r)
 {
 	static enum place places[4096];
-	size_t queued, on_wire = 0, waiting = 0;
+	size_t queued, held, on_wire = 0, waiting = 0;
 
 	for (size_t i = 0; i < world.workers; i++)
 		if (!rests(world.engines[i]))
 			return false;
 	memset(places, 0, r->options.n_orgs * sizeof(*places));
-	queued = put_heap(places, &r->queue.waiting);
-	for (int i = 0; i < LANES; i++)
-		queued += put_heap(places, &r->queue.ready[i]);
+	queued = put_queue(places, &r->queue, PLACE_QUEUE);
+	held = put_queue(places, &r->held, PLACE_HELD);
 	for (const struct slot *slot = r->large_first; slot != NULL; slot = slot->next, waiting++)
 		put(places, slot, PLACE_LARGE);
 	for (size_t i = 0; i < world.n_engines; i++)
@@ -205,7 +218,8 @@ look(struct run *r)
 	if (r->in_flight != on_wire)
 		world_broken("in_flight is not what is on the wire", on_wire);
 	check_memory(r);
-	check_nobody_is_overlooked(r, queued, waiting, on_wire);
+	check_nobody_is_overlooked(r, queued, held, waiting, on_wire);
+	world.counts.holds += held > 0;
 	world.counts.waits_for_large += waiting > 0;
 	return true;
 }
@@ -425,7 +439,7 @@ check_end(struct run *r)
 	if (m->asked != 0 || m->kept != 0 || m->large_used != 0)
 		world_broken("memory is still spoken for", m->asked + m->kept + m->large_used);
 	if (r->in_flight != 0 || r->active != 0 || r->disk_first != NULL || r->large_first != NULL ||
-	    queue_pick_any(&r->queue) != NULL)
+	    queue_pick_any(&r->queue) != NULL || queue_pick_any(&r->held) != NULL)
 		world_broken("the run has ended, and something is left of it", r->in_flight);
 	for (size_t i = 0; i < world.o.n_orgs; i++) {
 		const struct run_result *result = &run_results(r)[i];

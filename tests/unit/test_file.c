@@ -177,14 +177,15 @@ START_TEST(test_create)
 	ck_assert_int_eq(file_sync(fd, "new", &e), 0);
 	close(fd);
 	assert_content("new", "abc");
-	/* An old file goes, and a link is replaced itself: what it leads to stays. */
+	/* A link is refused, and what it leads to stays; so is a pipe. An old file goes. */
 	ck_assert_int_eq(symlinkat("new", dir, "link"), 0);
-	fd = file_create(dir, "link", "link", &e);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(file_write(fd, "other", 5, "link", &e), 0);
-	close(fd);
+	ck_assert_int_eq(file_create(dir, "link", "link", &e), -1);
+	assert_err(ERR_IO, "symbolic link");
+	ck_assert_int_eq(mkfifoat(dir, "pipe", 0600), 0);
+	ck_assert_int_eq(file_create(dir, "pipe", "pipe", &e), -1);
+	assert_err(ERR_IO, "no regular file");
+	ck_assert_int_eq(faccessat(dir, "pipe", F_OK, AT_SYMLINK_NOFOLLOW), 0);
 	assert_content("new", "abc");
-	assert_content("link", "other");
 	fd = file_create(dir, "new", "new", &e);
 	ck_assert_int_ge(fd, 0);
 	close(fd);
@@ -275,11 +276,15 @@ START_TEST(test_replace)
 	ck_assert_int_eq(file_replace(dir, "f", "", 0, "f", &e), 0);
 	assert_content("f", "");
 	ck_assert_int_eq(mode_of("f"), 0600);
-	/* What an interrupted run left is no obstacle, and a link is not followed. */
-	ck_assert_int_eq(symlinkat("f", dir, "f.tmp"), 0);
+	/* What an interrupted run left is no obstacle; a link is one, and is not followed. */
+	ck_assert_int_eq(file_replace(dir, "f.tmp", "left", 4, "f.tmp", &e), 0);
 	ck_assert_int_eq(file_replace(dir, "f", "two", 3, "f", &e), 0);
 	assert_content("f", "two");
 	ck_assert_int_eq(faccessat(dir, "f.tmp", F_OK, AT_SYMLINK_NOFOLLOW), -1);
+	ck_assert_int_eq(symlinkat("f", dir, "f.tmp"), 0);
+	ck_assert_int_eq(file_replace(dir, "f", "three", 5, "f", &e), -1);
+	assert_err(ERR_IO, "symbolic link");
+	assert_content("f", "two");
 	ck_assert_int_eq(symlinkat("f", dir, "link"), 0);
 	ck_assert_int_eq(file_replace(dir, "link", "three", 5, "link", &e), 0);
 	assert_content("f", "two");
@@ -315,6 +320,57 @@ START_TEST(test_short_write)
 }
 END_TEST
 
+static ino_t
+inode_of(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_ino : 0;
+}
+
+static int
+fail_unlink(const char *kind, int fd, const char *what)
+{
+	(void)fd, (void)what;
+	return strcmp(kind, "unlink") == 0 ? EIO : 0;
+}
+
+/* Files, links and directories; what a move that came to no end left is brought to one; nothing is written over. */
+START_TEST(test_move)
+{
+	int to = file_open_dir(dir, "to", 1, "to", &e);
+	ino_t ino;
+
+	ck_assert_int_ge(to, 0);
+	ck_assert_int_eq(file_move(dir, "none", to, "none", "none", &e), 1);
+	ck_assert_int_eq(e.code, ERR_NONE);
+	ck_assert_int_eq(file_replace(dir, "a", "x", 1, "a", &e), 0);
+	ck_assert_int_eq(symlinkat("/nowhere", dir, "link"), 0);
+	ck_assert_int_eq(mkdirat(dir, "deep", 0700), 0);
+	ck_assert_int_eq(mkdirat(dir, "deep/er", 0700), 0);
+	for (size_t i = 0; i < 3; i++) {
+		const char *name = (const char *[]){ "a", "link", "deep" }[i];
+
+		ino = inode_of(dir, name);
+		ck_assert_int_eq(file_move(dir, name, to, name, name, &e), 0);
+		ck_assert(inode_of(dir, name) == 0 && inode_of(to, name) == ino);
+		ck_assert_int_eq(file_move(dir, name, to, name, name, &e), 0); /* done already */
+		ck_assert(inode_of(to, name) == ino);
+	}
+	ck_assert(inode_of(to, "deep/er") != 0);
+	ck_assert_int_eq(file_replace(dir, "b", "x", 1, "b", &e), 0);
+	ino = inode_of(dir, "b");
+	file_step_hook = fail_unlink;
+	ck_assert_int_eq(file_move(dir, "b", to, "b", "b", &e), -1);
+	file_step_hook = NULL;
+	assert_err(ERR_IO, "b");
+	ck_assert(inode_of(dir, "b") == ino && inode_of(to, "b") == ino);
+	ck_assert_int_eq(file_move(dir, "b", to, "b", "b", &e), 0);
+	ck_assert(inode_of(dir, "b") == 0 && inode_of(to, "b") == ino);
+	close(to);
+}
+END_TEST
+
 START_TEST(test_remove_rename)
 {
 	int other = file_open_dir(dir, "other", 1, "other", &e);
@@ -328,7 +384,7 @@ START_TEST(test_remove_rename)
 	ck_assert_int_eq(file_remove(other, "g", "g", &e), 0);
 	ck_assert_int_eq(file_remove(other, "g", "g", &e), 0);
 	ck_assert_int_eq(file_remove(dir, "other", "other", &e), -1);
-	assert_err(ERR_IO, "remove");
+	assert_err(ERR_IO, "no regular file");
 	close(other);
 	ck_assert_int_eq(file_sync(-1, "nothing", &e), -1);
 	assert_err(ERR_IO, "fsync");
@@ -355,6 +411,7 @@ main(void)
 	tcase_add_test(tc, test_read_all);
 	tcase_add_test(tc, test_replace);
 	tcase_add_test(tc, test_short_write);
+	tcase_add_test(tc, test_move);
 	tcase_add_test(tc, test_remove_rename);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
