@@ -6,7 +6,6 @@ next one without it."""
 import gzip
 import os
 import sys
-import time
 import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
