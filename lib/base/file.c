@@ -258,8 +258,11 @@ file_move(int from_dirfd, const char *from, int to_dirfd, const char *to, const 
 		if (give_name(from_dirfd, from, to_dirfd, to, what, e) != 0)
 			return -1;
 	}
-	if (file_sync(to_dirfd, what, e) != 0 || file_remove(from_dirfd, from, what, e) != 0)
+	if (file_sync(to_dirfd, what, e) != 0)
 		return -1;
+	/* Not file_remove(): what is moved may be a link, or anything. */
+	if (is_there(from_dirfd, from) && (step("unlink", from_dirfd, what) != 0 || unlinkat(from_dirfd, from, 0) != 0))
+		return err_set_errno(e, errno, "%s: cannot remove it from where it was", what);
 	return file_sync(from_dirfd, what, e);
 }
 

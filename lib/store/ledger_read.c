@@ -77,8 +77,10 @@ read_sha(const json_t *j, unsigned char *ret)
 	if (text == NULL || json_string_length(j) != 64)
 		return -1;
 	for (int i = 0; i < 32; i++) {
+		/* NOLINTBEGIN(bugprone-not-null-terminated-result): a NUL is no digit, and is not to be found */
 		high = memchr(digits, text[2 * i], 16);
 		low = memchr(digits, text[2 * i + 1], 16);
+		/* NOLINTEND(bugprone-not-null-terminated-result) */
 		if (high == NULL || low == NULL)
 			return -1;
 		ret[i] = (unsigned char)((high - digits) << 4 | (low - digits));
