@@ -28,12 +28,21 @@ http_session_forget(struct http_session *s)
 }
 
 void
+http_session_wipe_body(struct http_session *s)
+{
+	if (s->private_body)
+		wipe(s->body.data, s->body.size);
+	s->private_body = false;
+}
+
+void
 http_session_free(struct http_session *s)
 {
 	if (s == NULL)
 		return;
 	http_session_forget(s);
 	curl_slist_free_all(s->headers);
+	http_session_wipe_body(s);
 	buf_free(&s->body);
 	free(s);
 }
