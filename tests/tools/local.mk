@@ -4,7 +4,7 @@ EXTRA_DIST += .clang-tidy tests/tools/README.md tests/tools/each.sh tests/tools/
 
 # What a compiler is told when it only looks.
 LOOK_FLAGS = -DHAVE_CONFIG_H -std=c11 -I$(abs_top_builddir) -I$(abs_top_srcdir) -D_GNU_SOURCE -pthread \
-	-DORGSYNC_VERSION=\"$(PACKAGE_VERSION)\" $(LIBORGSYNC_CFLAGS) $(MHD_CFLAGS)
+	-DORGSYNC_VERSION="$(PACKAGE_VERSION)" $(LIBORGSYNC_CFLAGS) $(MHD_CFLAGS)
 LOOK = cd $(srcdir) && FLAGS='$(LOOK_FLAGS)' CC='$(CC)' $(SHELL) tests/tools/each.sh
 
 tidy:
