@@ -1,2 +1,13 @@
-# tests/bench: its part of the makefile. Measurements, run by hand.
-EXTRA_DIST += tests/bench/isolation.py
+# tests/bench: its part of the makefile. Measurements, run by hand: make bench (README.md says how).
+bench_tools = tests/bench/took tests/bench/peers/floor/floor
+EXTRA_PROGRAMS += $(bench_tools)
+tests_bench_took_SOURCES = tests/bench/took.c
+tests_bench_peers_floor_floor_SOURCES = tests/bench/peers/floor/floor.c
+tests_bench_peers_floor_floor_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS)
+tests_bench_peers_floor_floor_LDADD = $(CURL_LIBS)
+CLEANFILES += $(bench_tools)
+EXTRA_DIST += tests/bench/isolation.py tests/bench/world.py tests/bench/bench.py
+
+bench-programs: $(bench_tools) all
+
+.PHONY: bench-programs

@@ -73,7 +73,7 @@ FUZZERS = \
 	tests/fuzz/fuzz_ledger \
 	tests/fuzz/fuzz_dayfile \
 	tests/fuzz/fuzz_store
-EXTRA_PROGRAMS = $(FUZZERS)
+EXTRA_PROGRAMS += $(FUZZERS)
 fuzzers: $(FUZZERS)
 
 tests_fuzz_fuzz_page_SOURCES = tests/fuzz/page.c $(FUZZ_SOURCES) tests/unit/event_plain.c tests/unit/event_plain.h
