@@ -62,6 +62,7 @@ take_answer(struct outage *o, size_t org)
 	if (o->failing > 0)
 		o->epoch++;
 	o->failing = 0;
+	o->silent = false;
 	o->probing = false;
 	if (o->state == OUTAGE_ON)
 		o->state = OUTAGE_NONE;
@@ -88,10 +89,10 @@ give_up(struct outage *o)
 }
 
 static enum outage_change
-begin(struct outage *o, enum outage_sign sign, int64_t now_ms)
+begin(struct outage *o, int64_t now_ms)
 {
 	o->number++;
-	if (sign == OUTAGE_WRONG || o->patience_ms == 0)
+	if (!o->silent || o->patience_ms == 0)
 		return give_up(o);
 	o->state = OUTAGE_ON;
 	o->since_ms = now_ms;
@@ -116,9 +117,10 @@ outage_note(struct outage *o, size_t org, enum outage_sign sign, int64_t now_ms)
 	if (o->failing_since[org] == 0) {
 		o->failing_since[org] = o->epoch;
 		o->failing++;
+		o->silent |= sign == OUTAGE_SILENT;
 	}
 	if (o->state == OUTAGE_NONE)
-		return o->enough > 0 && o->failing >= o->enough ? begin(o, sign, now_ms) : OUTAGE_SAME;
+		return o->enough > 0 && o->failing >= o->enough ? begin(o, now_ms) : OUTAGE_SAME;
 	if (!probe)
 		return OUTAGE_SAME; /* it was on its way when the outage began */
 	if (now_ms - o->since_ms >= o->patience_ms)

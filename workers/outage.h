@@ -26,7 +26,7 @@ enum outage_sign {          /* what an outcome says of the server */
 	OUTAGE_NOTHING,     /* the failure was ours */
 	OUTAGE_ANSWERED,    /* it answered, be it a refusal */
 	OUTAGE_SILENT,      /* no answer, or that of a server in trouble; it may come back */
-	OUTAGE_WRONG        /* not the server that was meant: waiting does not help */
+	OUTAGE_WRONG        /* not the server that was meant: waiting does not help, where all say so */
 };
 
 enum outage_change { OUTAGE_SAME, OUTAGE_BEGINS, OUTAGE_ENDS, OUTAGE_GIVEN_UP };
@@ -37,6 +37,7 @@ struct outage {
 	uint64_t *failing_since;     /* by organization: the epoch in which its failures began; 0: none */
 	uint64_t epoch;              /* grows with an answer that ends a row of failures; from 1 */
 	size_t failing;              /* organizations whose failures began in this epoch */
+	bool silent;                 /* and one of these failures was OUTAGE_SILENT */
 	size_t enough;               /* so many are an outage; 0: nothing is */
 	int64_t first_pause_ms, patience_ms;
 	int64_t since_ms, pause_ms, probe_at_ms;

@@ -11,6 +11,7 @@
 #define PAGE_TRIES 3             /* of an answer to RUN_TEST that cannot be used */
 #define REFUSALS_MAX 20          /* 429 answers in a row before the organization is given up */
 #define BACKOFF_MAX_MS 60000
+#define MIXED_FACTOR 4           /* so many times the tries where the failures differ: see no_good_answer() */
 #define PAUSE_MAX_MS 3600000     /* a longer pause that the server asks for is left to the next run */
 #define ATTEMPTS 6
 #define BACKOFF_MS 1000
@@ -51,6 +52,9 @@ struct tenant {
 	bool token_request, forget;
 	bool token_next;         /* a guess: the next request is one for a token */
 	unsigned failures, refusals, bad_pages, bad_pages_seen;
+	unsigned alike;          /* the last so many of the failures were of one kind: */
+	enum err_code kind;
+	int kind_status;
 	unsigned outages;        /* of the server, when a failure was counted last */
 	struct err trouble;      /* why the last answer was none */
 	int64_t wait_until_ms;   /* backoff */
@@ -506,17 +510,43 @@ static bool
 is_of_the_server(struct tenant *t, const struct tenant_server *server, enum outage_sign sign)
 {
 	if (server->outages != t->outages)
-		t->failures = 0;
+		t->failures = t->alike = 0;
 	t->outages = server->outages;
 	return server->silent && (sign == OUTAGE_SILENT || sign == OUTAGE_WRONG);
+}
+
+/* The organization is left when its failures are all of one kind: then it is the organization, or what stands
+ * before it, and more of the same shows nothing. Failures that differ from one to the next are a bad wire, where
+ * the next try is worth as much as the first; they are given more of them, not any number. */
+static void
+no_good_answer(struct tenant *t, const struct err *e)
+{
+	unsigned attempts = t->options->attempts > 0 ? (unsigned)t->options->attempts : ATTEMPTS;
+	int64_t wait_ms;
+
+	t->alike = e->code == t->kind && e->http_status == t->kind_status ? t->alike + 1 : 1;
+	t->kind = e->code;
+	t->kind_status = e->http_status;
+	t->failures++;
+	if (t->alike >= attempts || t->failures / MIXED_FACTOR >= attempts) {
+		struct err last = *e;
+
+		err_hint(&last, "the next sync goes on from here; if it stays so, check base_url and the network");
+		stop_reading(t, &last);
+		return;
+	}
+	wait_ms = backoff_ms(t, t->failures);
+	if (e->retry_after_ms > wait_ms)
+		wait_ms = e->retry_after_ms;
+	t->wait_until_ms = now_ms(t) + wait_ms;
+	log_warn(t->org->name, "msg=\"no good answer; trying again\" try=%u of=%u wait_ms=%lld why=\"%s\"",
+	         t->failures, t->failures == t->alike ? attempts : attempts * MIXED_FACTOR, (long long)wait_ms, e->text);
 }
 
 static void
 take_failure(struct tenant *t, const struct err *e)
 {
-	unsigned attempts = t->options->attempts > 0 ? (unsigned)t->options->attempts : ATTEMPTS;
 	unsigned tries;
-	int64_t wait_ms;
 
 	t->prepared = false;
 	if (e->retry != ERR_RETRY_NOW && e->retry != ERR_RETRY_LATER) {
@@ -553,25 +583,13 @@ take_failure(struct tenant *t, const struct err *e)
 			stop_reading(t, e);
 		return;
 	}
-	if (++t->failures >= attempts) {
-		struct err last = *e;
-
-		err_hint(&last, "the next sync goes on from here; if it stays so, check base_url and the network");
-		stop_reading(t, &last);
-		return;
-	}
-	wait_ms = backoff_ms(t, t->failures);
-	if (e->retry_after_ms > wait_ms)
-		wait_ms = e->retry_after_ms;
-	t->wait_until_ms = now_ms(t) + wait_ms;
-	log_warn(t->org->name, "msg=\"no good answer; trying again\" try=%u of=%u wait_ms=%lld why=\"%s\"",
-	         t->failures, attempts, (long long)wait_ms, e->text);
+	no_good_answer(t, e);
 }
 
 static void
 take_answer(struct tenant *t, struct http_answer *answer, struct page *page)
 {
-	t->failures = t->refusals = t->bad_pages = 0;
+	t->failures = t->alike = t->refusals = t->bad_pages = 0;
 	t->asked = t->flushed = false;
 	log_debug(t->org->name, "msg=\"page\" rows=%zu total=%lld next=%d ms=%lld",
 	          t->sync != NULL ? page->rows : 0, t->sync != NULL ? (long long)page->total_count : 0,

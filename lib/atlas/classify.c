@@ -252,12 +252,15 @@ too_many(const struct error_body *b, bool token_request, struct atlas_limits *li
 	            "requests_per_minute leaves them some");
 }
 
+/* Never followed, so it costs nothing to ask again: one that calls itself temporary is what a proxy, a
+ * login page or a server under maintenance sends, and may be gone the next time. */
 static void
 redirected(const struct http_answer *answer, struct err *e)
 {
+	bool temporary = answer->status == 302 || answer->status == 303 || answer->status == 307;
 	bool named = answer->location_host[0] != '\0';
 
-	err_set(e, ERR_REDIRECT, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
+	err_set(e, ERR_REDIRECT, ERR_SCOPE_ORGANIZATION, temporary ? ERR_RETRY_LATER : ERR_RETRY_OPERATOR,
 	        "the server redirects%s%s (status %d); redirects are never followed", named ? " to " : "",
 	        answer->location_host, answer->status);
 	err_hint(e, "set base_url to where the API really is, if that is a host to trust");
@@ -328,7 +331,7 @@ atlas_classify(const struct http_answer *answer, bool token_request, struct atla
 		server_trouble(&b, answer->status, e);
 	else if (answer->status >= 400 && answer->status <= 499)
 		client_error(&b, answer, token_request, &limits, e);
-	else if (answer->status >= 300 && answer->status <= 399)
+	else if (answer->status >= 300 && answer->status <= 399 && answer->status != 304)
 		redirected(answer, e);
 	else
 		not_atlas(answer->status, ERR_RETRY_LATER, e);

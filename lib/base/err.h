@@ -60,7 +60,7 @@ struct err {
 	enum err_scope scope;
 	enum err_retry retry;
 	int64_t retry_after_ms; /* >= 0: what the server asked for; -1: it said nothing */
-	int http_status;        /* 0 where there was no answer */
+	int http_status;        /* 0 where there was no answer; what began and broke off has one */
 	char text[400];         /* what happened, one line, no secret */
 	char hint[240];         /* what to do about it, one line, or "" */
 };

@@ -7,6 +7,7 @@
 #include "lib/http/private.h"
 
 #define DATE_MAX_S INT64_C(253402300799) /* 9999-12-31: the last that an HTTP date can say */
+#define GZIP_OVERHEAD 4096 /* with a 64th of it: what gzip may add to bytes that it cannot make fewer */
 #define CHALLENGES_MAX 2 /* one to begin with, one should the nonce expire just then */
 
 /* Empties the fields that belong to one response; a later one (the answer to a challenge) starts anew. */
@@ -18,6 +19,7 @@ forget_response(struct http_session *s)
 	a->date_s = a->retry_after_s = a->ratelimit_limit = a->ratelimit_remaining = -1;
 	a->content_type[0] = a->location_host[0] = '\0';
 	s->retry_after_date_s = -1;
+	s->codings = 0;
 	buf_reset(&s->body);
 }
 
@@ -113,6 +115,47 @@ read_header_line(struct http_session *s, const char *bytes, size_t len)
 	read_field(s, line, value);
 }
 
+/* The value of the field where the line is of that name, else NULL. */
+static const char *
+value_of(const char *bytes, size_t len, const char *name_colon)
+{
+	size_t name_len = strlen(name_colon);
+
+	return len >= name_len && strncasecmp(bytes, name_colon, name_len) == 0 ? bytes + name_len : NULL;
+}
+
+static bool
+is_token(const char *text, size_t len, const char *token)
+{
+	return len == strlen(token) && strncasecmp(text, token, len) == 0;
+}
+
+/* libcurl undoes every coding it knows, five deep, whatever was asked for: a few bytes of one inside the other
+ * keep a processor busy for hours without an output that a cap could see. One gzip is what was asked for. */
+static bool
+coding_is_odd(struct http_session *s, const char *bytes, size_t len)
+{
+	const char *content = value_of(bytes, len, "content-encoding:");
+	const char *at = content != NULL ? content : value_of(bytes, len, "transfer-encoding:");
+	const char *end = bytes + len;
+	size_t n;
+
+	while (at != NULL && at < end) {
+		if (isspace((unsigned char)*at) || *at == ',') {
+			at++;
+			continue;
+		}
+		for (n = 0; at + n < end && at[n] != ',' && !isspace((unsigned char)at[n]); n++)
+			continue;
+		if (content != NULL && (is_token(at, n, "gzip") || is_token(at, n, "x-gzip")))
+			s->codings++;
+		else if (!is_token(at, n, "identity") && (content != NULL || !is_token(at, n, "chunked")))
+			return true;
+		at += n;
+	}
+	return s->codings > 1;
+}
+
 /* "HTTP/1.1 200 OK", "HTTP/2 200": the three digits, or 0. */
 static int
 read_status_line(const char *bytes, size_t len)
@@ -161,6 +204,10 @@ http_on_header(char *bytes, size_t size, size_t n, void *userdata)
 	} else if (s->in_headers && (bytes[0] == '\r' || bytes[0] == '\n')) {
 		s->in_headers = false;
 	} else if (s->in_headers) { /* a trailer after the body counts for nothing */
+		if (coding_is_odd(s, bytes, len)) {
+			s->why = HTTP_BREAK_CODING;
+			return 0;
+		}
 		read_header_line(s, bytes, len);
 	}
 	return len;
@@ -179,7 +226,8 @@ http_on_body(char *bytes, size_t size, size_t n, void *userdata)
 	return len == 0 ? 1 : 0;
 }
 
-/* Bytes on the wire count against the silence even while they inflate to nothing yet. */
+/* Bytes on the wire count against the silence even while they inflate to nothing yet, and against the cap even
+ * where they never do, or where libcurl reads a body only to be rid of it (that of a challenge). */
 int
 http_on_progress(void *userdata, curl_off_t dl_total, curl_off_t dl_now, curl_off_t ul_total,
                  curl_off_t ul_now)
@@ -192,7 +240,10 @@ http_on_progress(void *userdata, curl_off_t dl_total, curl_off_t dl_now, curl_of
 		s->wire_bytes = dl_now + ul_now;
 		s->last_byte_mono_ms = http_mono_ms();
 	}
-	return 0;
+	if (dl_now <= (curl_off_t)(s->body.cap_bytes + s->body.cap_bytes / 64 + GZIP_OVERHEAD))
+		return 0;
+	s->why = HTTP_BREAK_BODY_CAP;
+	return 1;
 }
 
 int
@@ -254,6 +305,8 @@ http_answer_end(struct http_session *s, CURLcode rc)
 		return;
 	}
 	http_failure(s, rc);
+	if (s->status >= 200 && !s->unanswered)
+		a->err.http_status = s->status; /* it broke off, but had begun */
 	if (a->retry_after_s >= 0)
 		a->err.retry_after_ms = a->retry_after_s * 1000;
 	buf_reset(&s->body);

@@ -69,7 +69,8 @@ fail_limit(struct http_session *s, CURLcode rc)
 		        s->body.cap_bytes);
 		return true;
 	case HTTP_BREAK_HEADER_CAP:
-		err_set(e, ERR_TOO_BIG, ERR_SCOPE_PAGE, ERR_RETRY_NOW,
+		/* No narrower question has a smaller header. */
+		err_set(e, ERR_TOO_BIG, LATER,
 		        "the header of the answer from %s is larger than the %zu bytes it may have",
 		        s->origin, o->header_cap_bytes);
 		return true;
@@ -78,6 +79,11 @@ fail_limit(struct http_session *s, CURLcode rc)
 		return true;
 	case HTTP_BREAK_CHALLENGES:
 		err_set(e, ERR_NETWORK, LATER, "%s asks for credentials again and again", s->origin);
+		return true;
+	case HTTP_BREAK_CODING:
+		err_set(e, ERR_NETWORK, LATER,
+		        "the answer from %s comes in an encoding that was not asked for", s->origin);
+		err_hint(e, "check what may rewrite answers on the way: a proxy, a firewall");
 		return true;
 	case HTTP_BREAK_SILENCE:
 	case HTTP_BREAK_TOTAL:
@@ -88,7 +94,7 @@ fail_limit(struct http_session *s, CURLcode rc)
 	}
 	/* libcurl's own cap on one header line (100 KiB) shows as lack of memory. */
 	if (rc == CURLE_OUT_OF_MEMORY && s->sent && (s->unanswered || s->in_headers)) {
-		err_set(e, ERR_TOO_BIG, ERR_SCOPE_PAGE, ERR_RETRY_NOW,
+		err_set(e, ERR_TOO_BIG, LATER,
 		        "a header line of the answer from %s is too long", s->origin);
 		return true;
 	}
@@ -155,6 +161,11 @@ http_failure(struct http_session *s, CURLcode rc)
 	case CURLE_SSL_INVALIDCERTSTATUS:
 	case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
 		fail_tls(s, rc);
+		break;
+	case CURLE_SSL_CONNECT_ERROR:
+		err_set(e, ERR_NETWORK, LATER, "no answer from %s: no TLS came about: %s", s->origin,
+		        curl_words(s, rc));
+		err_hint(e, "check base_url: whether this port speaks https, or what stands before it");
 		break;
 	case CURLE_OUT_OF_MEMORY:
 		err_set(e, ERR_NOMEM, LATER, "no memory for the request to %s", s->origin);

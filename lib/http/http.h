@@ -67,7 +67,8 @@ struct http_request {
  * Absent header fields are -1 (numbers) or "" (texts). */
 struct http_answer {
 	int status;                     /* 0 where err is set */
-	struct err err;                 /* transport: ERR_NETWORK, ERR_TIMEOUT, ERR_TLS, ERR_TOO_BIG */
+	struct err err;                 /* transport: ERR_NETWORK, ERR_TIMEOUT, ERR_TLS, ERR_TOO_BIG; its
+	                                 * http_status is that of an answer that broke off */
 	struct buf *body;               /* inflated, empty where err is set; the reader may change its
 	                                 * bytes, take them, or give the memory back with buf_free() */
 	int64_t date_s;                 /* Date, epoch seconds */

@@ -17,6 +17,7 @@ enum http_break {
 	HTTP_BREAK_HEADER_CAP,
 	HTTP_BREAK_NOMEM,
 	HTTP_BREAK_CHALLENGES,
+	HTTP_BREAK_CODING,
 	HTTP_BREAK_SILENCE,
 	HTTP_BREAK_TOTAL
 };
@@ -58,6 +59,7 @@ struct http_session {
 	bool unanswered;             /* the last request that went out has no status line yet */
 	bool in_headers;             /* between a status line and its empty line */
 	int status;                  /* of the last status line; below 200: not the answer yet */
+	unsigned codings;            /* of this response's body: gzip, or none */
 	unsigned responses, repeated; /* final status lines; those 401 that were followed by another */
 	int64_t retry_after_date_s;  /* Retry-After where it was a date, or -1 */
 };

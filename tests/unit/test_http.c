@@ -551,7 +551,7 @@ START_TEST(header_flood)
 		len += (size_t)sprintf(text + len, "X-%d: bbbbbbbbbbbbbbbbbbbbbbbb\r\n", i);
 	strcpy(text + len, "Content-Length: 2\r\n\r\n{}");
 	world_open(&w, NULL, NULL, NULL);
-	assert_failed(world_get(&w), ERR_TOO_BIG, ERR_SCOPE_PAGE, ERR_RETRY_NOW, "header");
+	assert_failed(world_get(&w), ERR_TOO_BIG, ERR_SCOPE_ORGANIZATION, ERR_RETRY_LATER, "header");
 	world_close(&w);
 }
 END_TEST
@@ -561,7 +561,7 @@ START_TEST(flood_of_continues)
 	SCRIPT(w, { .bytes = "HTTP/1.1 100 Continue\r\n\r\n", .repeat = 1 << 20 });
 
 	world_open(&w, NULL, NULL, NULL);
-	assert_failed(world_get(&w), ERR_TOO_BIG, ERR_SCOPE_PAGE, ERR_RETRY_NOW, "header");
+	assert_failed(world_get(&w), ERR_TOO_BIG, ERR_SCOPE_ORGANIZATION, ERR_RETRY_LATER, "header");
 	world_close(&w);
 }
 END_TEST
@@ -575,7 +575,7 @@ START_TEST(one_endless_header_line)
 	strcpy(line, "HTTP/1.1 200 OK\r\nX-A: ");
 	memset(line + strlen(line), 'a', sizeof(line) - 100);
 	world_open(&w, NULL, NULL, NULL);
-	assert_failed(world_get(&w), ERR_TOO_BIG, ERR_SCOPE_PAGE, ERR_RETRY_NOW, "header");
+	assert_failed(world_get(&w), ERR_TOO_BIG, ERR_SCOPE_ORGANIZATION, ERR_RETRY_LATER, "header");
 	world_close(&w);
 }
 END_TEST
@@ -603,7 +603,7 @@ static const struct {
 	{ { .bytes = OK_HEAD "Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello" },
 	  ERR_NETWORK, "damaged", 1 },
 	{ { .bytes = OK_HEAD "Content-Encoding: rot13\r\nContent-Length: 5\r\n\r\nhello" },
-	  ERR_NETWORK, "damaged", 1 },
+	  ERR_NETWORK, "not asked for", 1 },
 	{ { .bytes = NULL, .end = HANG }, ERR_TIMEOUT, "nothing came for 300 ms", 1 },
 	{ { .bytes = OK_HEAD "Content-Length: 100\r\n\r\n{}", .end = HANG }, ERR_TIMEOUT,
 	  "nothing came for 300 ms", 1 },

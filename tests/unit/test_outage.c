@@ -171,6 +171,24 @@ START_TEST(test_wrong_server)
 	ck_assert_int_eq(note(4, OUTAGE_WRONG, 1), OUTAGE_GIVEN_UP);
 	ck_assert(outage_next_ms(&o) == INT64_MAX);
 	outage_free(&o);
+
+	/* One odd answer among silence is not the server's last word, whichever comes first. */
+	for (size_t wrong = 0; wrong <= 4; wrong++) {
+		begin(10);
+		for (size_t i = 0; i <= 4; i++)
+			ck_assert_int_eq(note(i, i == wrong ? OUTAGE_WRONG : OUTAGE_SILENT, 1),
+			                 i < 4 ? OUTAGE_SAME : OUTAGE_BEGINS);
+		outage_free(&o);
+	}
+
+	/* What was silent before an answer is no excuse after it. */
+	begin(10);
+	ck_assert_int_eq(note(9, OUTAGE_SILENT, 1), OUTAGE_SAME);
+	ck_assert_int_eq(note(8, OUTAGE_ANSWERED, 1), OUTAGE_SAME);
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_int_eq(note(i, OUTAGE_WRONG, 2), OUTAGE_SAME);
+	ck_assert_int_eq(note(4, OUTAGE_WRONG, 2), OUTAGE_GIVEN_UP);
+	outage_free(&o);
 }
 END_TEST
 
