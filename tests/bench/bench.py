@@ -59,8 +59,8 @@ def archive_bytes(directory):
 PEERS = (  # name, least that orgsync has to be better by, program of its folder
     ("curl --parallel", None, ["sh", "peers/curl-parallel/run.sh"]),
     ("xargs, curl, jq", 8, ["sh", "peers/shell/run.sh"]),
-    ("Python requests", 5, [sys.executable, "peers/python-requests/run.py"]),
-    ("dlt", None, [sys.executable, "peers/dlt/run.py"]),
+    ("Python requests", 5, ["python3", "peers/python-requests/run.py"]),
+    ("dlt", None, ["python3", "peers/dlt/run.py"]),
 )
 HERE = os.path.dirname(os.path.abspath(__file__))
 

@@ -1,7 +1,13 @@
 # tests/bench: its part of the makefile. Measurements, run by hand: make bench (README.md says how).
-bench_tools = tests/bench/took tests/bench/peers/floor/floor
+bench_tools = tests/bench/took tests/bench/durable tests/bench/peers/floor/floor
 EXTRA_PROGRAMS += $(bench_tools)
 tests_bench_took_SOURCES = tests/bench/took.c
+tests_bench_durable_SOURCES = tests/bench/durable.c
+tests_bench_durable_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=openat -Wl,--wrap=fstatat -Wl,--wrap=fstat \
+	-Wl,--wrap=faccessat -Wl,--wrap=unlinkat -Wl,--wrap=mkdirat -Wl,--wrap=renameat -Wl,--wrap=fsync \
+	-Wl,--wrap=write -Wl,--wrap=read -Wl,--wrap=flock -Wl,--wrap=close -Wl,--wrap=fdopendir
+tests_bench_durable_LDADD = lib/store/libstore.a lib/base/libbase.a $(JANSSON_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS) \
+	$(ZSTD_LIBS)
 tests_bench_peers_floor_floor_SOURCES = tests/bench/peers/floor/floor.c
 tests_bench_peers_floor_floor_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS)
 tests_bench_peers_floor_floor_LDADD = $(CURL_LIBS)
