@@ -163,7 +163,7 @@ def row_latency(options):
         ratios, challenges, connections = [], [], []
         for _ in range(options.rounds):
             room = world.scratch()
-            sandbox = harness.Sandbox("--organizations", str(n_orgs), "--events", "1400", "--no-limits", "--no-gzip",
+            sandbox = harness.Sandbox("--organizations", str(n_orgs), "--events", "55", "--silent-cap", "20", "--no-limits", "--no-gzip",
                                       "--credentials", "digest", "--latency", "100",
                                       "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z")
             try:
