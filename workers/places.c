@@ -1,6 +1,8 @@
 /* places.c: where each organization is, and the threads that work on the disk. */
 #include "workers/private.h"
 
+#define AHEAD 2 /* for each place on the wire or at the disk, so many organizations are begun */
+
 void
 places_wake_all_locked(struct run *r)
 {
@@ -35,11 +37,22 @@ to_disk_locked(struct run *r, struct slot *slot)
 	pthread_cond_signal(&r->disk_work);
 }
 
+/* So many that neither wire nor disk ever waits for one, and no more: each that is begun holds its ledger and its
+ * handle. Those that wait for a time (a limit, a pause) do not count. So a priority, too, holds from the first on. */
+static bool
+has_enough_locked(struct run *r)
+{
+	size_t waiting = queue_waiting(&r->queue, run_now_ms(r));
+
+	lock_assert_held(&r->lock);
+	return r->active - waiting >= AHEAD * (r->in_flight_max + DISK_THREADS);
+}
+
 void
 places_admit_locked(struct run *r)
 {
 	lock_assert_held(&r->lock);
-	while (r->active < r->active_max && r->next_tenant < r->options.n_orgs) {
+	while (r->active < r->active_max && r->next_tenant < r->options.n_orgs && !has_enough_locked(r)) {
 		struct slot *slot = &r->slots[r->order[r->next_tenant++]];
 
 		r->active++;
@@ -118,6 +131,7 @@ places_move_on(struct run *r, struct slot *slot)
 		slot->answer_cap = tenant_answer_cap(slot->tenant);
 		slot->lane = lane;
 		queue_push(&r->queue, slot, ready_ms, lane, r->results[slot->index].org->priority);
+		places_admit_locked(r);
 		places_wake_one_locked(r);
 	}
 	lock_give(&r->lock);
