@@ -70,15 +70,17 @@ def count_events(directory, expected):
     seen, n = set(), 0
     for top, _, names in os.walk(directory):
         for name in names:
+            if name.endswith(".json"):
+                return None  # pages, not events
             if not name.endswith((".ndjson", ".jsonl")):
-                return None
+                continue
             with open(os.path.join(top, name), "rb") as lines:
                 for line in lines:
                     try:
                         event = json.loads(line)
                         seen.add((event.get("orgId") or event.get("org_id"), event["id"]))
                         n += 1
-                    except ValueError:
+                    except (ValueError, KeyError, TypeError):
                         pass
     return expected - len(seen), n - len(seen)
 
@@ -101,7 +103,7 @@ def row_cpu(options):
     with open(urls, "w", encoding="ascii") as out:
         out.writelines("%s/%s\n" % (nginx.url, path) for path in paths)
     took = {"floor": [], "orgsync": []}
-    lost = {}
+    lost, failed = {}, {}
     peers = [peer for peer in PEERS if world.can_run(os.path.join(HERE, os.path.dirname(peer[2][-1])))]
 
     def in_a_room(measure):
@@ -123,8 +125,10 @@ def row_cpu(options):
         def run(place):
             with open(urls, encoding="ascii") as lines:
                 done = world.measure(command[:-1] + [os.path.join(HERE, command[-1]), cert, place, "16"], room,
-                                     stdin=lines).want()
+                                     stdin=lines)
             lost[name] = count_events(place, events)
+            if done.code != 0:
+                failed[name] = ([line for line in done.err.split("\n") if line.strip()] or ["?"])[-1].strip()[:100]
             return done
         return run
 
@@ -141,7 +145,7 @@ def row_cpu(options):
     row.figure("of the floor's CPU", [a.cpu_s / b.cpu_s for a, b in zip(took["orgsync"], took["floor"])], 3.5)
     ours_s = statistics.median(t.cpu_s for t in took["orgsync"])
     for name, limit, _ in peers:
-        if limit is not None:
+        if limit is not None and name in took and name not in failed:
             row.figure("times less CPU than " + name, [took[name][0].cpu_s / ours_s], limit, at_least=True)
     for name, those in took.items():
         row.note("%s: %.2f µs of CPU an event (%.2f user, %.2f system), %.1f s, %d MiB%s" % (
@@ -149,7 +153,8 @@ def row_cpu(options):
             statistics.median(t.user_s for t in those) / events * 1e6,
             statistics.median(t.system_s for t in those) / events * 1e6,
             statistics.median(t.wall_s for t in those), max(t.peak_bytes for t in those) >> 20,
-            "" if lost.get(name) is None else ", %d events lost, %d repeated" % lost[name]))
+            ("" if lost.get(name) is None else ", %d events lost, %d repeated" % lost[name]) +
+            ("; it FAILED: " + failed[name] if name in failed else "")))
     row.note("%d events in %d pages; %d day files" % (events, len(paths), n_orgs * days))
     return row
 

@@ -86,7 +86,8 @@ class Nginx:
 events { worker_connections 4096; }
 http { access_log off; sendfile off; keepalive_requests 1000000; gzip_static on; default_type application/json;
   client_body_temp_path %s/b; proxy_temp_path %s/p; fastcgi_temp_path %s/f; uwsgi_temp_path %s/u; scgi_temp_path %s/s;
-  server { listen 127.0.0.1:%d ssl; ssl_certificate %s; ssl_certificate_key %s; root %s; } }
+  server { listen 127.0.0.1:%d ssl; ssl_certificate %s; ssl_certificate_key %s; root %s;
+    location /by-number/ { rewrite ^/by-number/(.*)$ /$1/$arg_page.json last; } } }
 """ % (room, room, room, room, room, room, room, port, cert, key, root))
         self.process = subprocess.Popen(["nginx", "-c", config, "-p", room], stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
@@ -122,7 +123,7 @@ def write_pages(sandbox, n_orgs, root, rows=500):
         lines.reverse()
         os.makedirs(os.path.join(root, name))
         for at in range(0, len(lines), rows):
-            path = "%s/%06d.json" % (name, at // rows + 1)
+            path = "%s/%d.json" % (name, at // rows + 1)
             body = b'{"links": [], "results": [' + b", ".join(lines[at:at + rows]) + \
                    b'], "totalCount": %d}' % len(lines)
             with open(os.path.join(root, path), "wb") as out:
