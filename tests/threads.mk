@@ -2,7 +2,7 @@
 # here, functional tests there.
 THREADED_UNIT =
 if HAVE_CHECK
-THREADED_UNIT += tests/unit/test_http tests/unit/test_queue
+THREADED_UNIT += tests/unit/test_http tests/unit/test_queue tests/unit/test_run
 endif
 THREADED_FUNC =
 THREADED_FUNC += tests/func/test_exit_codes.py

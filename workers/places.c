@@ -60,6 +60,35 @@ places_admit_locked(struct run *r)
 	}
 }
 
+int64_t
+places_retry_held_locked(struct run *r, int64_t now_ms)
+{
+	const bool stopping = atomic_load(&r->stopping) != 0;
+	struct slot *slot;
+	enum lane lane;
+
+	lock_assert_held(&r->lock);
+	while (stopping || r->active < r->active_max) {
+		slot = stopping ? queue_pick_any(&r->held) : queue_pick(&r->held, now_ms, true, &lane);
+		if (slot == NULL)
+			return queue_next_ms(&r->held, now_ms);
+		r->active++;
+		to_disk_locked(r, slot);
+	}
+	return INT64_MAX;
+}
+
+/* Another run holds it: it is out of the way until it is tried again. */
+static void
+hold_locked(struct run *r, struct slot *slot, int64_t ready_ms)
+{
+	lock_assert_held(&r->lock);
+	queue_push(&r->held, slot, ready_ms, LANE_FRESH, r->results[slot->index].org->priority);
+	r->active--;
+	places_admit_locked(r);
+	http_wake(r->workers[0].engine); /* whatever it waits for: it has to look at the time anew */
+}
+
 void
 places_settle_locked(struct run *r, struct slot *slot, size_t kept)
 {
@@ -96,6 +125,8 @@ retire(struct run *r, struct slot *slot)
 	r->ended++;
 	r->failed += result->outcome == RUN_FAILED;
 	r->events_new += result->events_new;
+	if (places_retry_held_locked(r, run_now_ms(r)) != INT64_MAX)
+		http_wake(r->workers[0].engine);
 	places_admit_locked(r);
 	if (r->ended == r->options.n_orgs)
 		places_wake_all_locked(r);
@@ -126,6 +157,8 @@ places_move_on(struct run *r, struct slot *slot)
 	lock_take(&r->lock);
 	if (want == TENANT_DISK) {
 		to_disk_locked(r, slot);
+	} else if (want == TENANT_LOCKED) {
+		hold_locked(r, slot, ready_ms);
 	} else {
 		places_settle_locked(r, slot, tenant_kept_bytes(slot->tenant));
 		slot->answer_cap = tenant_answer_cap(slot->tenant);

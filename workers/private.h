@@ -2,10 +2,11 @@
  *
  * Three kinds of threads: the one that called run_go() and waits, the workers (each drives one http engine
  * and as many requests as its share of in_flight), and the disk threads. An organization is always in
- * exactly one place: not begun (index next_tenant and up), in the ready queue, in the list of those that wait
- * for memory, in the disk list, on the wire of one worker, in the hands of one thread that moves it from one of these to the next, or ended. It changes
- * places under the run's lock; it is worked on outside of it. That is the whole of the locking: whoever took
- * an organization out of a place is the only one to touch it.
+ * exactly one place: not begun (index next_tenant and up), in the ready queue, in the queue of those that another run
+ * holds, in the list of those that wait for memory, in the disk list, on the wire of one worker, in the hands of one
+ * thread that moves it from one of these to the next, or ended. It changes places under the run's lock; it is worked
+ * on outside of it. That is the whole of the locking: whoever took an organization out of a place is the only one to
+ * touch it.
  */
 #ifndef ORGSYNC_WORKERS_PRIVATE_H
 #define ORGSYNC_WORKERS_PRIVATE_H
@@ -49,7 +50,7 @@ struct run {
 	struct slot *slots;
 	size_t *order;             /* slots in the order they begin: priority, then configuration */
 	struct worker *workers;
-	size_t n_workers, n_started, in_flight_max, per_worker_max, active_max;
+	size_t n_workers, n_started, in_flight_max, per_worker_max, active_max, files_max;
 	pthread_t disks[DISK_THREADS];
 	size_t n_disks;
 	atomic_int stopping;       /* 0 or one of STOP_… */
@@ -59,6 +60,7 @@ struct run {
 	struct lock lock;          /* guards all below, and the contents of queue and disk list */
 	pthread_cond_t disk_work;  /* the disk list is not empty, or all is over */
 	struct queue queue;
+	struct queue held;         /* by another run; not active meanwhile: they hold no file and no memory */
 	struct slot *disk_first, **disk_last;
 	struct slot *large_first, **large_last; /* wait for room for a large answer */
 	struct memory memory;
@@ -85,6 +87,9 @@ void places_wake_all_locked(struct run *r);
 void places_wake_one_locked(struct run *r);
 /* Begins organizations while there is room for them. */
 void places_admit_locked(struct run *r);
+/* Has those that another run held tried again whose time has come, while there is room for them, or, where the run
+ * stops, all. Returns when to look again: INT64_MAX where nobody waits, or there is no room. */
+int64_t places_retry_held_locked(struct run *r, int64_t now_ms);
 /* Gives its large share of memory back, and the next that waits for one its turn. kept: bytes that it holds. */
 void places_settle_locked(struct run *r, struct slot *slot, size_t kept);
 /* Puts an organization that the calling thread has in its hands where it belongs next. */

@@ -1,6 +1,9 @@
 /* run.c: making a run, and its beginning and end. Who has which organization when stands in private.h. */
 #include "workers/run.h"
 
+#include <assert.h>
+#include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -9,7 +12,9 @@
 #include "workers/private.h"
 
 #define FILES_PER_TENANT 8         /* open at most: directories, lock, one day file being merged */
-#define FILES_OF_THE_RUN 128
+#define FILES_PER_WORKER 5         /* what wakes it, a look-up of a name, a connection */
+#define FILES_LEAST 20             /* of a run without its workers: standard streams, directories, one organization */
+#define FILES_SPARE 108
 #define ACTIVE_MAX 4096
 #define OUTAGE_PAUSE_MS 1000        /* before the first probe */
 
@@ -23,23 +28,47 @@ by_priority(const void *a, const void *b, void *ctx)
 	return p != q ? (p > q ? -1 : 1) : (x < y ? -1 : x > y);
 }
 
-/* How many organizations may be open at once: each holds a few files. */
+/* How many files the process may have open, once it has asked for all it can get. */
 static size_t
-active_limit(size_t in_flight_max)
+files_limit(void)
 {
 	struct rlimit files;
-	size_t n = ACTIVE_MAX;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-		getrlimit(RLIMIT_NOFILE, &files);
-		if (files.rlim_cur != RLIM_INFINITY &&
-		    files.rlim_cur < FILES_OF_THE_RUN + in_flight_max + n * FILES_PER_TENANT)
-			n = files.rlim_cur > FILES_OF_THE_RUN + in_flight_max + FILES_PER_TENANT
-			        ? (files.rlim_cur - FILES_OF_THE_RUN - in_flight_max) / FILES_PER_TENANT : 1;
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return SIZE_MAX;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
+		return SIZE_MAX;
+	return files.rlim_cur;
+}
+
+/* How many organizations may be open at once: each holds a few files. */
+static size_t
+active_limit(const struct run *r)
+{
+	size_t others = FILES_LEAST + FILES_SPARE + r->n_workers * FILES_PER_WORKER + r->in_flight_max;
+	size_t n = r->files_max > others ? (r->files_max - others) / FILES_PER_TENANT : 0;
+
+	return n < 1 ? 1 : n > ACTIVE_MAX ? ACTIVE_MAX : n;
+}
+
+/* Where there are too few files for all the workers, there are fewer of these. -1: too few for one. */
+static int
+fit_workers(struct run *r, struct err *e)
+{
+	size_t fit;
+
+	if (r->files_max < FILES_LEAST + FILES_PER_WORKER) {
+		err_set_errno(e, EMFILE, "this process may have %zu files open, and a run takes %d at least",
+		              r->files_max, FILES_LEAST + FILES_PER_WORKER);
+		e->scope = ERR_SCOPE_RUN;
+		return -1;
 	}
-	return n;
+	fit = (r->files_max - FILES_LEAST) / FILES_PER_WORKER;
+	if (fit < r->n_workers)
+		r->n_workers = fit;
+	return 0;
 }
 
 static int
@@ -60,8 +89,8 @@ make_workers(struct run *r, struct err *e)
 	return 0;
 }
 
-static void
-set_limits(struct run *r)
+static int
+set_limits(struct run *r, struct err *e)
 {
 	const struct conf *conf = r->options.conf;
 	size_t n = r->options.n_orgs;
@@ -72,12 +101,16 @@ set_limits(struct run *r)
 		r->n_workers = n > 0 ? n : 1;
 	if (r->n_workers > r->in_flight_max)
 		r->n_workers = r->in_flight_max;
+	r->files_max = files_limit();
+	if (fit_workers(r, e) != 0)
+		return -1;
 	r->per_worker_max = (r->in_flight_max + r->n_workers - 1) / r->n_workers;
 	memory_plan(&r->memory, (size_t)conf->memory_bytes, (size_t)conf->organization_memory_bytes, n);
-	r->active_max = active_limit(r->in_flight_max);
+	r->active_max = active_limit(r);
 	if (r->active_max > r->memory.active_max)
 		r->active_max = r->memory.active_max;
 	bucket_init_per_minute(&r->all, conf->requests_per_minute, run_now_ms(r));
+	return 0;
 }
 
 struct run *
@@ -95,13 +128,17 @@ run_new(const struct run_options *options, struct err *e)
 	lock_init(&r->finish_lock);
 	pthread_cond_init(&r->disk_work, NULL);
 	queue_init(&r->queue);
-	set_limits(r);
+	queue_init(&r->held);
+	if (set_limits(r, e) != 0) {
+		run_free(r);
+		return NULL;
+	}
 	r->results = calloc(n + 1, sizeof(*r->results));
 	r->slots = calloc(n + 1, sizeof(*r->slots));
 	r->order = calloc(n + 1, sizeof(*r->order));
 	r->workers = calloc(r->n_workers, sizeof(*r->workers));
 	if (r->results == NULL || r->slots == NULL || r->order == NULL || r->workers == NULL ||
-	    queue_reserve(&r->queue, n) != 0 ||
+	    queue_reserve(&r->queue, n) != 0 || queue_reserve(&r->held, n) != 0 ||
 	    outage_init(&r->outage, n, options->backoff_ms > 0 ? options->backoff_ms : OUTAGE_PAUSE_MS,
 	                options->outage_wait_ms) != 0)
 		goto no_memory;
@@ -134,6 +171,7 @@ run_free(struct run *r)
 		page_free(&r->workers[i].page);
 	}
 	queue_free(&r->queue);
+	queue_free(&r->held);
 	outage_free(&r->outage);
 	pthread_cond_destroy(&r->disk_work);
 	lock_free(&r->lock);
@@ -167,16 +205,15 @@ static int
 start_threads(struct run *r, struct err *e)
 {
 	size_t n = 0;
-	int failed = 0;
+	int failed = 0, disk_failed = 0;
 
 	for (; n < r->n_workers && !failed; n += !failed)
 		failed = pthread_create(&r->workers[n].thread, NULL, wire_main, &r->workers[n]);
 	r->n_started = n;
-	for (r->n_disks = 0; n > 0 && r->n_disks < DISK_THREADS; r->n_disks++) {
-		failed = pthread_create(&r->disks[r->n_disks], NULL, places_disk_main, r);
-		if (failed)
-			break;
-	}
+	for (r->n_disks = 0; n > 0 && r->n_disks < DISK_THREADS && !disk_failed; r->n_disks += !disk_failed)
+		disk_failed = pthread_create(&r->disks[r->n_disks], NULL, places_disk_main, r);
+	if (disk_failed)
+		failed = disk_failed;
 	if (failed)
 		log_warn(NULL, "msg=\"fewer threads than wanted\" workers=%zu disk=%zu why=\"%s\"", n, r->n_disks,
 		         strerrordesc_np(failed));
@@ -185,6 +222,18 @@ start_threads(struct run *r, struct err *e)
 	err_set_errno(e, failed, "cannot start the threads of the run");
 	e->scope = ERR_SCOPE_RUN;
 	return -1;
+}
+
+/* What was taken for an organization has come back, whichever way it ended. */
+static void
+assert_all_given_back(const struct run *r)
+{
+	const struct memory *m = &r->memory;
+
+	assert(r->active == 0 && r->in_flight == 0 && r->in_flight_backfill == 0);
+	assert(m->asked == 0 && m->kept == 0 && m->large_used == 0);
+	assert(r->disk_first == NULL && r->large_first == NULL && queue_next_ms(&r->queue, 0) == INT64_MAX);
+	(void)m;
 }
 
 int
@@ -210,6 +259,8 @@ run_go(struct run *r, struct err *e)
 		pthread_join(r->disks[i], NULL);
 	for (size_t i = 0; i < r->n_started; i++)
 		pthread_join(r->workers[i].thread, NULL);
+	if (result == 0)
+		assert_all_given_back(r);
 	return result;
 }
 

@@ -45,6 +45,8 @@ struct run_result {
 	uint64_t lost_seconds;      /* seconds given up: unreadable or unstable; they stay uncovered */
 	int64_t lost_first_s;       /* the first of them to be given up */
 	struct err lost_why;        /* why */
+	uint64_t events_gone;       /* of damaged files that were set aside: not given by the server any more */
+	uint64_t events_altered;    /* of those: given with other bytes than stood in the file */
 	int64_t wanted_to_s;        /* up to where the archive should be; 0 where nothing was wanted */
 	int64_t clock_difference_s; /* our clock minus the server's */
 	int64_t elapsed_ms;         /* from first request to end */
@@ -61,6 +63,7 @@ struct run_options {
 	struct http_options http;
 	uint64_t seed;                         /* of the jitter */
 	int64_t deadline_ms;                   /* from run_go() on; 0: none */
+	int64_t lock_wait_ms;                  /* how long one that another run holds is waited for; 0: not at all */
 	int attempts;                          /* tries of one question before its failure counts; 0: 6 */
 	int64_t backoff_ms;                    /* first pause; doubles, with jitter, to 60 s; 0: 1,000 */
 	int64_t outage_wait_ms;                /* how long a server that answers nobody is waited for */

@@ -20,6 +20,8 @@
 #define EVENTS_CAPACITY 500      /* documented; learned from there on: see bucket.h */
 #define EVENTS_REFILL 250
 #define TOKENS_PER_MINUTE 10
+#define LOCK_PAUSE_MS 50         /* before a held archive is tried again; doubles, to LOCK_PAUSE_MAX_MS */
+#define LOCK_PAUSE_MAX_MS 2000
 
 enum state {
 	STATE_OPEN,      /* the archive has to be opened */
@@ -58,6 +60,9 @@ struct tenant {
 	unsigned outages;        /* of the server, when a failure was counted last */
 	struct err trouble;      /* why the last answer was none */
 	int64_t wait_until_ms;   /* backoff */
+	int64_t lock_until_ms;   /* another run holds the archive, and is waited for until then; 0: not yet */
+	int64_t lock_pause_ms;
+	int64_t lock_try_ms;     /* when it is tried again; 0: it is not waited for */
 	int64_t asked_wall_s, first_sent_ms;
 	bool stopped, deadline, tested;
 };
@@ -282,6 +287,10 @@ tenant_next(struct tenant *t, int64_t *ret_ready_ms, enum lane *ret_lane)
 {
 	if (t->state == STATE_ENDED)
 		return TENANT_ENDED;
+	if (t->state == STATE_OPEN && t->lock_try_ms > 0) {
+		*ret_ready_ms = t->lock_try_ms;
+		return TENANT_LOCKED;
+	}
 	if (t->state != STATE_WORK || (!t->asked && next_step(t) == TENANT_DISK))
 		return TENANT_DISK;
 	*ret_ready_ms = ready_ms(t);
@@ -306,6 +315,27 @@ sync_options_of(const struct tenant *t)
 	};
 }
 
+/* Another run holds the archive. True where it is tried again: its lock goes with its process. */
+static bool
+wait_for_lock(struct tenant *t)
+{
+	int64_t now = now_ms(t);
+
+	if (t->options->lock_wait_ms <= 0 || t->stopped)
+		return false;
+	if (t->lock_until_ms == 0) {
+		t->lock_until_ms = now + t->options->lock_wait_ms;
+		t->lock_pause_ms = LOCK_PAUSE_MS;
+		log_info(t->org->name, "msg=\"another run is at work on it; waiting\" at_most_ms=%lld",
+		         (long long)t->options->lock_wait_ms);
+	}
+	if (now >= t->lock_until_ms)
+		return false;
+	t->lock_try_ms = now + t->lock_pause_ms < t->lock_until_ms ? now + t->lock_pause_ms : t->lock_until_ms;
+	t->lock_pause_ms = t->lock_pause_ms * 2 < LOCK_PAUSE_MAX_MS ? t->lock_pause_ms * 2 : LOCK_PAUSE_MAX_MS;
+	return true;
+}
+
 static void
 open_archive(struct tenant *t)
 {
@@ -325,9 +355,11 @@ open_archive(struct tenant *t)
 	struct err e;
 
 	err_clear(&e);
+	t->lock_try_ms = 0;
 	t->store = store_open(&options, &e);
 	if (t->store == NULL) {
-		end_with(t, &e);
+		if (e.code != ERR_LOCKED || !wait_for_lock(t))
+			end_with(t, &e);
 		return;
 	}
 	store = sync_store_of(t->store);
@@ -352,6 +384,30 @@ outcome_of(const struct tenant *t)
 	return RUN_DONE;
 }
 
+/* From store_compare(). */
+static void
+compared(void *ctx, const struct store_compared *c)
+{
+	struct tenant *t = ctx;
+
+	t->result->events_gone += c->gone;
+	t->result->events_altered += c->altered;
+	log_line(c->gone > 0 || c->altered > 0 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, t->org->name,
+	         "msg=\"a damaged file was compared with what the server gave anew\" not_given=%llu altered=%llu "
+	         "kept_in=\"%s/%s\"", (unsigned long long)c->gone, (unsigned long long)c->altered, t->org->name, c->path);
+}
+
+/* What was damaged is compared once it has been read again. */
+static void
+compare_repaired(struct tenant *t)
+{
+	struct err e;
+
+	err_clear(&e);
+	if (t->store != NULL && !err_is(&t->result->err) && store_compare(t->store, compared, t, &e) != 0)
+		t->result->err = e;
+}
+
 static void
 close_archive(struct tenant *t)
 {
@@ -370,6 +426,7 @@ close_archive(struct tenant *t)
 		r->wanted_to_s = s->wanted_to_s;
 		r->clock_difference_s = s->clock_difference_s;
 	}
+	compare_repaired(t);
 	if (t->store != NULL) {
 		const struct store_counts *c = store_counts(t->store);
 
@@ -517,7 +574,8 @@ is_of_the_server(struct tenant *t, const struct tenant_server *server, enum outa
 
 /* The organization is left when its failures are all of one kind: then it is the organization, or what stands
  * before it, and more of the same shows nothing. Failures that differ from one to the next are a bad wire, where
- * the next try is worth as much as the first; they are given more of them, not any number. */
+ * the next try is worth as much as the first; they are given more of them, not any number, and pauses that stop
+ * growing where the others' end. */
 static void
 no_good_answer(struct tenant *t, const struct err *e)
 {
@@ -535,7 +593,7 @@ no_good_answer(struct tenant *t, const struct err *e)
 		stop_reading(t, &last);
 		return;
 	}
-	wait_ms = backoff_ms(t, t->failures);
+	wait_ms = backoff_ms(t, t->failures < attempts ? t->failures : attempts);
 	if (e->retry_after_ms > wait_ms)
 		wait_ms = e->retry_after_ms;
 	t->wait_until_ms = now_ms(t) + wait_ms;

@@ -24,6 +24,7 @@ void tenant_free(struct tenant *t); /* gives the archive's lock back; NULL is fi
 enum tenant_want {
 	TENANT_DISK,   /* tenant_disk(): blocks on the disk, or on the operator's secret command */
 	TENANT_SEND,   /* tenant_request() when *ret_ready_ms has come, then tenant_take() */
+	TENANT_LOCKED, /* another run holds its archive: tenant_disk() when *ret_ready_ms has come */
 	TENANT_ENDED   /* the result is whole */
 };
 enum tenant_want tenant_next(struct tenant *t, int64_t *ret_ready_ms, enum lane *ret_lane);

@@ -84,12 +84,13 @@ static struct slot *
 take_ready(struct worker *w, int64_t *ret_wake_ms)
 {
 	struct run *r = w->run;
-	int64_t now = run_now_ms(r), open_ms, held_ms;
+	int64_t now = run_now_ms(r), open_ms, held_ms, retry_ms;
 	struct slot *slot = NULL;
 	bool backfill_may;
 
 	lock_take(&r->lock);
 	w->asleep = false;
+	retry_ms = places_retry_held_locked(r, now);
 	open_ms = bucket_ready_ms(&r->all, now);
 	held_ms = outage_next_ms(&r->outage);
 	if (open_ms < held_ms)
@@ -110,6 +111,8 @@ take_ready(struct worker *w, int64_t *ret_wake_ms)
 				*ret_wake_ms = open_ms;
 		}
 	}
+	if (*ret_wake_ms > retry_ms)
+		*ret_wake_ms = retry_ms;
 	if (slot != NULL) {
 		slot->lane = w->lane;
 		w->in_flight++;

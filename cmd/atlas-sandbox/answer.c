@@ -197,7 +197,7 @@ faulty(struct answer *a, struct sandbox *sb, int index, const struct question *q
 		            "Unexpected error.");
 		return true;
 	case FAULT_503:
-		reply_html_503(&a->reply);
+		reply_html(&a->reply, 503, "Service Temporarily Unavailable");
 		return true;
 	case FAULT_RESET:
 		a->then = ANSWER_RESET;
@@ -209,6 +209,16 @@ faulty(struct answer *a, struct sandbox *sb, int index, const struct question *q
 		a->reply.status = 302;
 		snprintf(a->reply.location, sizeof a->reply.location, "http://%s/_sandbox/elsewhere",
 		         q->host != NULL ? q->host : "127.0.0.1");
+		return true;
+	case FAULT_GATEWAY:
+		if (hash_mix(a->salt) % 2 == 0)
+			reply_html(&a->reply, 502, "Bad Gateway");
+		else
+			reply_html(&a->reply, 504, "Gateway Time-out");
+		return true;
+	case FAULT_EMPTY: /* nothing at all, or the page of whoever stands in between */
+		if (hash_mix(a->salt) % 2 == 0)
+			reply_html(&a->reply, 200, "Welcome");
 		return true;
 	case FAULT_HANG:
 		a->then = ANSWER_HANG;

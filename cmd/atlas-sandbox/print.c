@@ -34,7 +34,7 @@ print_listing(struct sandbox *sb, enum listing_kind kind)
 	do {
 		buf_reset(&block);
 		more = listing_some(&l, &block, BLOCK);
-		if (more < 0 || fwrite(block.data, 1, block.len, stdout) != block.len)
+		if (more < 0 || (block.len > 0 && fwrite(block.data, 1, block.len, stdout) != block.len))
 			break;
 	} while (more > 0);
 	if (more == 0 && fflush(stdout) == 0)

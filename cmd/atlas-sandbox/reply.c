@@ -99,12 +99,12 @@ reply_token(struct reply *r, const struct sandbox *sb, const struct token_answer
 }
 
 void
-reply_html_503(struct reply *r)
+reply_html(struct reply *r, int status, const char *title)
 {
-	r->status = 503;
+	r->status = status;
 	r->content_type = "text/html; charset=utf-8";
-	BODY(r, "<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body>\r\n"
-	     "<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n</body>\r\n</html>\r\n");
+	BODY(r, "<html>\r\n<head><title>%d %s</title></head>\r\n<body>\r\n"
+	     "<center><h1>%d %s</h1></center>\r\n</body>\r\n</html>\r\n", status, title, status, title);
 }
 
 void

@@ -33,7 +33,8 @@ void reply_error(struct reply *r, int status, const char *reason, const char *co
 void reply_unauthorized(struct reply *r, struct sandbox *sb, bool stale);
 void reply_limited(struct reply *r, const struct sandbox *sb, const char *prefix, int64_t wait_s);
 void reply_token(struct reply *r, const struct sandbox *sb, const struct token_answer *answer);
-void reply_html_503(struct reply *r);
+/* A web page, as proxies and balancers write them. */
+void reply_html(struct reply *r, int status, const char *title);
 /* Puts the body into {"status":N,"content":…} and answers 200. */
 void reply_envelope(struct reply *r);
 

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <signal.h>
@@ -305,6 +306,20 @@ write_port_file(const char *path, unsigned port)
 	return fclose(f) == 0 && rename(aside, path) == 0 ? 0 : -1;
 }
 
+/* What a test that ends the server wants to know, whether or not it could ask for /_sandbox/stats. */
+static void
+say_what_was(struct sandbox *sb)
+{
+	uint64_t requests = 0, violations = 0;
+
+	for (size_t i = 0; i < sb->n_orgs; i++) {
+		requests += sb->accounts[i].requests;
+		violations += sb->accounts[i].violations;
+	}
+	printf("requests %" PRIu64 ", with another organization's credential %" PRIu64 "\n", requests, violations);
+	fflush(stdout);
+}
+
 int
 server_run(struct sandbox *sb)
 {
@@ -342,6 +357,8 @@ out:
 		MHD_stop_daemon(daemon); /* closes the listening socket too */
 	else
 		close(fd);
+	if (result == 0)
+		say_what_was(sb); /* nobody else is left who would count */
 	delays_free(server.delays);
 	return result;
 }

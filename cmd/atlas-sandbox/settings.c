@@ -48,7 +48,8 @@ static const struct word words_poison[] = {
 static const struct word words_fault[] = {
 	{ "429", FAULT_429 }, { "500", FAULT_500 }, { "503", FAULT_503 }, { "reset", FAULT_RESET },
 	{ "truncate", FAULT_TRUNCATE }, { "malformed", FAULT_MALFORMED }, { "stale", FAULT_STALE },
-	{ "redirect", FAULT_REDIRECT }, { "hang", FAULT_HANG }, { NULL, 0 }
+	{ "redirect", FAULT_REDIRECT }, { "hang", FAULT_HANG }, { "gateway", FAULT_GATEWAY },
+	{ "empty", FAULT_EMPTY }, { NULL, 0 }
 };
 
 void

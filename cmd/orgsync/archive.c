@@ -23,8 +23,8 @@ archive_open(const struct conf *conf, int *ret_dirfd, struct err *e)
 	return 0;
 }
 
-struct store *
-archive_open_org(const struct conf *conf, const struct conf_org *org, int dirfd, struct err *e)
+static struct store *
+open_org(const struct conf *conf, const struct conf_org *org, int dirfd, bool repair, struct err *e)
 {
 	struct store_options options = {
 		.dirfd = dirfd,
@@ -34,10 +34,23 @@ archive_open_org(const struct conf *conf, const struct conf_org *org, int dirfd,
 		          : conf->compression == CONF_COMPRESSION_GZIP ? LEDGER_GZIP
 		                                                       : LEDGER_PLAIN,
 		.overlap_s = org->overlap_s,
-		.read_only = true,
+		.read_only = !repair,
+		.repair = repair,
 	};
 
 	return store_open(&options, e);
+}
+
+struct store *
+archive_open_org(const struct conf *conf, const struct conf_org *org, int dirfd, struct err *e)
+{
+	return open_org(conf, org, dirfd, false, e);
+}
+
+struct store *
+archive_open_damaged(const struct conf *conf, const struct conf_org *org, int dirfd, struct err *e)
+{
+	return open_org(conf, org, dirfd, true, e);
 }
 
 struct sync_options

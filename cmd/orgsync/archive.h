@@ -1,4 +1,5 @@
-/* archive.h: the archives as the reading commands see them: opened without a lock, never changed.
+/* archive.h: the archives as the reading commands see them: opened without a lock, never changed, but for
+ * what `verify --repair` does.
  * One thread at a time; everything blocks on the disk. */
 #ifndef ORGSYNC_CMD_ARCHIVE_H
 #define ORGSYNC_CMD_ARCHIVE_H
@@ -20,6 +21,9 @@ int archive_open(const struct conf *conf, int *ret_dirfd, struct err *e)
 /* Opens one organization read-only; dirfd is of the output directory. NULL: e says why. */
 struct store *archive_open_org(const struct conf *conf, const struct conf_org *org, int dirfd,
                                struct err *e);
+/* As archive_open_org(), with its lock: for store_repair(). */
+struct store *archive_open_damaged(const struct conf *conf, const struct conf_org *org, int dirfd,
+                                   struct err *e);
 
 /* What is to be read for the organization; the question's lists are borrowed from org. */
 struct sync_options archive_sync_options(const struct conf_org *org);

@@ -259,7 +259,7 @@ show(struct status *st, int dirfd)
 	}
 	for (size_t i = 0; i < st->s->n_orgs; i++)
 		last[i].success_s = last[i].error_s = -1;
-	if (dirfd >= 0 && record_last(dirfd, st->s->orgs, st->s->n_orgs, last, &unreadable, &e) != 0)
+	if (dirfd >= 0 && record_last(dirfd, st->s->orgs, st->s->n_orgs, st->s->now_s, last, &unreadable, &e) != 0)
 		say_err(&e);
 	if (unreadable > 0)
 		fprintf(stderr, "orgsync: %zu run records cannot be read and are passed over (.orgsync/runs)\n",

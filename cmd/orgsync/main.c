@@ -25,6 +25,8 @@ static const char *const sync_about[] = {
 	"stopped and started again at any time; nothing is lost and nothing stands twice.",
 	"Ends with a table that names every organization that failed and what to do about it. The same as a "
 	"JSON document is kept in .orgsync/runs/ of the output directory.",
+	"An organization that another run is at work on is left to it (exit 11 where nothing else was wrong), or waited for "
+	"with --lock-wait.",
 	"The first SIGINT or SIGTERM keeps what was read and stops; the second stops at once.",
 	NULL
 };
@@ -52,6 +54,10 @@ static const char *const verify_about[] = {
 	"Reads every day file and holds it against its entry in the ledger: SHA-256, number of events, order, "
 	"no id twice, each event in its own day; and looks for gaps between covered seconds. Nothing is "
 	"changed, and nothing is asked of Atlas. Exit 13 where anything is found.",
+	"--repair sets each file that is damaged, or that the ledger does not know, aside (quarantine/damaged/ of the "
+	"organization), and takes just its seconds out of the ledger. The next sync reads them again, compares, and "
+	"tells which events of the damaged file the server no longer gave. Exit 13 here too: verify once more after the "
+	"sync. A damaged ledger is not repaired.",
 	NULL
 };
 static const char *const test_about[] = {
@@ -77,12 +83,14 @@ static const char *const help_about[] = {
 };
 
 static const struct command commands[] = {
-	{ "sync", "[NAME]...", "bring the archives up to date", sync_about, SELECTING, 0, SIZE_MAX, cmd_sync },
+	{ "sync", "[NAME]...", "bring the archives up to date", sync_about, SELECTING | OPTION_LOCK_WAIT, 0, SIZE_MAX,
+	  cmd_sync },
 	{ "plan", "[NAME]...", "show what the next sync would read, and why", plan_about, SELECTING, 0, SIZE_MAX,
 	  cmd_plan },
 	{ "status", "[NAME]...", "show what each archive covers and how far it is behind", status_about,
 	  SELECTING | OPTION_MAX_LAG, 0, SIZE_MAX, cmd_status },
-	{ "verify", "[NAME]...", "check every day file and look for gaps", verify_about, SELECTING, 0, SIZE_MAX,
+	{ "verify", "[NAME]...", "check every day file and look for gaps", verify_about,
+	  SELECTING | OPTION_REPAIR | OPTION_LOCK_WAIT, 0, SIZE_MAX,
 	  cmd_verify },
 	{ "test", "[NAME]...", "check that every credential works", test_about, SELECTING, 0, SIZE_MAX, cmd_test },
 	{ "list", "[NAME]...", "list the organizations", list_about, SELECTING, 0, SIZE_MAX, cmd_list },

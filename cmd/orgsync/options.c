@@ -12,7 +12,7 @@
 
 #define EVERYWHERE 0u
 
-enum { VAL_TAG = 256, VAL_EXCLUDE, VAL_JSON, VAL_MAX_LAG, VAL_VERSION };
+enum { VAL_TAG = 256, VAL_EXCLUDE, VAL_JSON, VAL_MAX_LAG, VAL_LOCK_WAIT, VAL_REPAIR, VAL_VERSION };
 
 static const struct known_option {
 	const char *name;
@@ -27,6 +27,10 @@ static const struct known_option {
 	{ "max-lag", VAL_MAX_LAG, "DURATION", OPTION_MAX_LAG,
 	  "for monitoring: exit 3 where an archive is further behind than this (\"26h\", \"1d12h\"), 4 where all "
 	  "are" },
+	{ "lock-wait", VAL_LOCK_WAIT, "DURATION", OPTION_LOCK_WAIT,
+	  "wait so long for organizations that another run is at work on (\"10m\"); the others are done meanwhile" },
+	{ "repair", VAL_REPAIR, NULL, OPTION_REPAIR,
+	  "set damaged files aside and forget just their seconds, so that the next sync reads them again" },
 	{ "json", VAL_JSON, NULL, OPTION_JSON, "print one JSON document instead of tables" },
 	{ "config", 'c', "FILE", OPTION_CONFIG, "read this configuration" },
 	{ "verbose", 'v', NULL, EVERYWHERE, "log what is done; twice: every request" },
@@ -159,6 +163,13 @@ take(struct cli *cli, int val, const char *value, const char **tags, const char 
 	case VAL_EXCLUDE:
 		keep(excludes, &cli->selection.n_excludes, value);
 		return 0;
+	case VAL_REPAIR:
+		cli->repair = true;
+		return 0;
+	case VAL_LOCK_WAIT:
+		if (human_parse_duration(value, &cli->lock_wait_s) != 0)
+			return usage_error("--lock-wait: \"%s\" is no duration; write it like 90s, 10m or 1h30m", value);
+		return 0;
 	case VAL_MAX_LAG:
 		if (human_parse_duration(value, &cli->max_lag_s) != 0)
 			return usage_error("--max-lag: \"%s\" is no duration; write it like 90m, 26h or 1d12h", value);
@@ -237,7 +248,7 @@ options_read(int argc, char **argv, const struct command *commands, size_t n_com
 	memset(ret, 0, sizeof(*ret));
 	ret->commands = commands;
 	ret->n_commands = n_commands;
-	ret->max_lag_s = -1;
+	ret->max_lag_s = ret->lock_wait_s = -1;
 	ret->strings = calloc(3 * (size_t)argc + 3, sizeof(*ret->strings));
 	if (ret->strings == NULL) {
 		fputs("orgsync: out of memory\n", stderr);

@@ -17,7 +17,9 @@ enum option_mask {
 	OPTION_CONFIG = 1 << 0,     /* -c */
 	OPTION_SELECT = 1 << 1,     /* names, globs, --tag, --exclude */
 	OPTION_JSON = 1 << 2,
-	OPTION_MAX_LAG = 1 << 3
+	OPTION_MAX_LAG = 1 << 3,
+	OPTION_LOCK_WAIT = 1 << 4,
+	OPTION_REPAIR = 1 << 5
 };
 
 struct cli;
@@ -43,7 +45,9 @@ struct cli {
 	const char **strings;           /* owns the arrays above; the texts are argv's */
 	unsigned verbose;               /* number of -v */
 	bool quiet, json, help, version;
+	bool repair;
 	int64_t max_lag_s;              /* -1: not given */
+	int64_t lock_wait_s;            /* -1: not given */
 };
 
 /* Reads the command line into *ret. 0; or the exit code, having said on stderr what is wrong. */

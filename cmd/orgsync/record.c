@@ -14,7 +14,7 @@
 bool
 record_is_reported(const struct run_result *r)
 {
-	return r->outcome != RUN_FAILED && (r->quarantined > 0 || r->lost_seconds > 0);
+	return r->outcome != RUN_FAILED && (r->quarantined > 0 || r->lost_seconds > 0 || r->events_gone > 0);
 }
 
 void
@@ -37,6 +37,8 @@ record_count(const struct run_result *results, size_t n, struct record_totals *r
 		t.events_changed += r->events_changed;
 		t.quarantined += r->quarantined;
 		t.lost_seconds += r->lost_seconds;
+		t.events_gone += r->events_gone;
+		t.events_altered += r->events_altered;
 		t.pages += r->pages;
 		t.requests += r->requests;
 		t.retries += r->retries;
@@ -68,12 +70,13 @@ outcome_name(enum run_outcome outcome)
 static json_t *
 result_json(const struct run_result *r, int64_t ended_s)
 {
-	return json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I}",
+	return json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I}",
 	                 "name", r->org->name, "org_id", r->org->org_id, "outcome", outcome_name(r->outcome),
 	                 "reported", (int)record_is_reported(r), "error", json_err(&r->err), "ended",
 	                 json_time(ended_s > 0 ? ended_s : -1), "events_new", (json_int_t)r->events_new,
 	                 "events_changed", (json_int_t)r->events_changed, "quarantined",
-	                 (json_int_t)r->quarantined, "lost_seconds", (json_int_t)r->lost_seconds, "pages",
+	                 (json_int_t)r->quarantined, "lost_seconds", (json_int_t)r->lost_seconds, "events_gone",
+	                 (json_int_t)r->events_gone, "events_altered", (json_int_t)r->events_altered, "pages",
 	                 (json_int_t)r->pages, "requests", (json_int_t)r->requests, "retries",
 	                 (json_int_t)r->retries, "tokens_minted", (json_int_t)r->tokens_minted, "wanted_to",
 	                 json_time(r->wanted_to_s > 0 ? r->wanted_to_s : -1), "clock_difference_s",
@@ -87,7 +90,7 @@ totals_json(const struct record_facts *f)
 
 	record_count(f->results, f->n_results, &t);
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-	                 "s:I}",
+	                 "s:I, s:I, s:I}",
 	                 "read", (json_int_t)f->n_read, "disabled", (json_int_t)f->n_disabled, "selected",
 	                 (json_int_t)t.selected, "up_to_date", (json_int_t)t.up_to_date, "failed",
 	                 (json_int_t)t.failed, "credentials", (json_int_t)t.credentials, "reported",
@@ -95,7 +98,8 @@ totals_json(const struct record_facts *f)
 	                 (json_int_t)t.deadline, "stopped", (json_int_t)t.stopped, "not_begun",
 	                 (json_int_t)t.not_begun, "events_new", (json_int_t)t.events_new, "events_changed",
 	                 (json_int_t)t.events_changed, "quarantined", (json_int_t)t.quarantined,
-	                 "lost_seconds", (json_int_t)t.lost_seconds, "pages", (json_int_t)t.pages, "requests",
+	                 "lost_seconds", (json_int_t)t.lost_seconds, "events_gone", (json_int_t)t.events_gone,
+	                 "events_altered", (json_int_t)t.events_altered, "pages", (json_int_t)t.pages, "requests",
 	                 (json_int_t)t.requests, "retries", (json_int_t)t.retries,
 	                 "tokens_minted", (json_int_t)t.tokens_minted);
 }

@@ -20,13 +20,13 @@
 /* How the results of a run add up. */
 struct record_totals {
 	size_t selected, up_to_date, failed, credentials, reported, locked, deadline, stopped, not_begun;
-	uint64_t events_new, events_changed, quarantined, lost_seconds;
+	uint64_t events_new, events_changed, quarantined, lost_seconds, events_gone, events_altered;
 	uint64_t pages, requests, retries, tokens_minted;
 };
 void record_count(const struct run_result *results, size_t n, struct record_totals *ret);
 
-/* Done, but with something the operator has to look at: quarantined events or lost seconds. It makes
- * the exit code 3. */
+/* Done, but with something the operator has to look at: quarantined events, lost seconds, or events of a damaged
+ * file that the server gave no more. It makes the exit code 3. */
 bool record_is_reported(const struct run_result *r);
 
 struct record_facts {
@@ -59,8 +59,9 @@ struct record_last {
 };
 
 /* Fills ret[i] for orgs[i] out of the newest RECORD_LOOK_BACK records below dirfd (the output
- * directory). A record that cannot be read is passed over and counted in *ret_unreadable. 0 or -1. */
-int record_last(int dirfd, const struct conf_org *const *orgs, size_t n, struct record_last *ret,
+ * directory). Records of runs that begin after now_s, made while the clock was wrong, are passed over: they would
+ * stand before all later ones. One that cannot be read is too, and counted in *ret_unreadable. 0 or -1. */
+int record_last(int dirfd, const struct conf_org *const *orgs, size_t n, int64_t now_s, struct record_last *ret,
                 size_t *ret_unreadable, struct err *e) __attribute__((warn_unused_result));
 
 #endif

@@ -13,12 +13,27 @@
 #include "lib/base/isotime.h"
 
 #define RECORD_CAP_BYTES (64u << 20)
+#define FUTURE_S 300         /* a stamp so far ahead is a wrong clock's */
 
 static int
 newest_first(const void *a, const void *b)
 {
 	/* STARTED-PID: of two that began in one second, that of the higher process id. */
 	return strverscmp(*(char *const *)b, *(char *const *)a);
+}
+
+/* Does the name, which begins as 20261122T020000Z, say a time after limit_s? */
+static bool
+is_later(const char *name, int64_t limit_s)
+{
+	char stamp[ISOTIME_LEN + 1], compact[ISOTIME_LEN + 1] = "";
+	size_t len = 0;
+
+	isotime_format_s(limit_s, stamp);
+	for (const char *p = stamp; *p != '\0'; p++)
+		if (*p != '-' && *p != ':')
+			compact[len++] = *p;
+	return strncmp(name, compact, len) > 0;
 }
 
 static void
@@ -29,9 +44,9 @@ free_names(char **names, size_t n)
 	free(names);
 }
 
-/* The names below runs_dirfd that look like runs, newest first. 0 or -1 (memory, disk). */
+/* The names below runs_dirfd that look like runs, up to limit_s, newest first. 0 or -1 (memory, disk). */
 static int
-list_runs(int runs_dirfd, char ***ret_names, size_t *ret_n, struct err *e)
+list_runs(int runs_dirfd, int64_t limit_s, char ***ret_names, size_t *ret_n, struct err *e)
 {
 	int fd = dup(runs_dirfd);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -47,7 +62,7 @@ list_runs(int runs_dirfd, char ***ret_names, size_t *ret_n, struct err *e)
 	}
 	rewinddir(dir);
 	while (!failed && (entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+		if (entry->d_name[0] < '0' || entry->d_name[0] > '9' || is_later(entry->d_name, limit_s))
 			continue;
 		more = reallocarray(names, n + 1, sizeof(*names));
 		failed = more == NULL;
@@ -195,7 +210,7 @@ open_runs(int dirfd, int *ret_fd, struct err *e)
 }
 
 int
-record_last(int dirfd, const struct conf_org *const *orgs, size_t n, struct record_last *ret,
+record_last(int dirfd, const struct conf_org *const *orgs, size_t n, int64_t now_s, struct record_last *ret,
             size_t *ret_unreadable, struct err *e)
 {
 	struct wanted *wanted;
@@ -213,7 +228,7 @@ record_last(int dirfd, const struct conf_org *const *orgs, size_t n, struct reco
 	if (opened != 0)
 		return opened < 0 ? -1 : 0;
 	wanted = calloc(n + 1, sizeof(*wanted));
-	if (wanted == NULL || list_runs(fd, &names, &n_names, e) != 0) {
+	if (wanted == NULL || list_runs(fd, now_s + FUTURE_S, &names, &n_names, e) != 0) {
 		free(wanted);
 		close(fd);
 		return err_set_errno(e, ENOMEM, ".orgsync/runs");

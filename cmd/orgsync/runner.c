@@ -73,7 +73,7 @@ finished(void *ctx, const struct run_result *result)
 }
 
 static int
-begin(const struct session *s, struct watch *watch, enum run_task task, int output_dirfd, int tokens_dirfd,
+begin(const struct session *s, const struct cli *cli, struct watch *watch, enum run_task task, int output_dirfd, int tokens_dirfd,
       struct runner *ret)
 {
 	const struct conf *conf = s->conf;
@@ -98,6 +98,7 @@ begin(const struct session *s, struct watch *watch, enum run_task task, int outp
 		},
 		.seed = random_seed(),
 		.deadline_ms = conf->deadline_s * 1000,
+		.lock_wait_ms = task == RUN_SYNC && cli->lock_wait_s > 0 ? cli->lock_wait_s * 1000 : 0,
 		.attempts = conf->retries + 1,
 		.backoff_ms = conf->backoff_ms,
 		/* Somebody waits for the answer of `test`. */
@@ -133,7 +134,7 @@ runner_go(const struct session *s, const struct cli *cli, enum run_task task, in
 	err_clear(&ret->err);
 	ret->started_s = clock_wall_s(&clock_system);
 	give_memory_back();
-	if (s->n_orgs > 0 && begin(s, &watch, task, output_dirfd, tokens_dirfd, ret) == 0) {
+	if (s->n_orgs > 0 && begin(s, cli, &watch, task, output_dirfd, tokens_dirfd, ret) == 0) {
 		if (!cli->quiet)
 			progress_begin(progress_of, ret);
 		if (run_go(ret->run, &ret->err) != 0 && !err_is(&ret->err))

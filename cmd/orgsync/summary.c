@@ -160,6 +160,19 @@ print_looks(const struct screen *screen, const struct run_result *r)
 		         human_count(r->lost_seconds, "second", number), r->lost_seconds == 1 ? "it is" : "they are");
 		text_wrap(screen, "    ", line);
 	}
+	if (r->events_gone > 0) {
+		snprintf(line, sizeof(line), "%s of a damaged file %s not given by the server any more; what could be "
+		         "read of %s is kept in %s/quarantine/damaged/",
+		         human_count(r->events_gone, "event", number), r->events_gone == 1 ? "was" : "were",
+		         r->events_gone == 1 ? "it" : "them", r->org->name);
+		text_wrap(screen, "    ", line);
+	}
+	if (r->events_altered > 0) {
+		snprintf(line, sizeof(line), "%s stood altered in a damaged file; what the server gave is in the archive, "
+		         "and what stood there in %s/quarantine/damaged/",
+		         human_count(r->events_altered, "event", number), r->org->name);
+		text_wrap(screen, "    ", line);
+	}
 	if (r->events_changed > 0) {
 		snprintf(line, sizeof(line), "%s came with other bytes than at first; the first copy stays",
 		         human_count(r->events_changed, "event", number));
@@ -170,7 +183,8 @@ print_looks(const struct screen *screen, const struct run_result *r)
 static bool
 needs_look(const struct run_result *r)
 {
-	return r->quarantined > 0 || r->lost_seconds > 0 || r->events_changed > 0;
+	return r->quarantined > 0 || r->lost_seconds > 0 || r->events_changed > 0 || r->events_gone > 0 ||
+	       r->events_altered > 0;
 }
 
 /* The clock is the machine's, not an organization's: told once. */

@@ -129,14 +129,37 @@ file_open_dirs(const char *path, struct err *e)
 	return fd;
 }
 
+/* Something else stands where a file of ours should: whoever can put it there can make us follow it one day. */
+static int
+no_file(const char *what, struct err *e)
+{
+	err_set(e, ERR_IO, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
+	        "%s: a symbolic link or something else that is no regular file", what);
+	err_hint(e, "look at who put it there, then remove it");
+	return -1;
+}
+
+/* 1: a regular file stands under this name, 0: nothing does, -1. */
+static int
+is_file(int dirfd, const char *name, const char *what, struct err *e)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return S_ISREG(st.st_mode) ? 1 : no_file(what, e);
+	return errno == ENOENT ? 0 : err_set_errno(e, errno, "%s: cannot look at the file", what);
+}
+
 int
 file_create(int dirfd, const char *name, const char *what, struct err *e)
 {
-	int fd;
+	int fd, old = is_file(dirfd, name, what, e);
 
+	if (old < 0)
+		return -1;
 	if (step("create", dirfd, what) != 0)
 		return err_set_errno(e, errno, "%s: cannot make the file", what);
-	if (unlinkat(dirfd, name, 0) != 0 && errno != ENOENT)
+	if (old && unlinkat(dirfd, name, 0) != 0 && errno != ENOENT)
 		return err_set_errno(e, errno, "%s: cannot remove the old file", what);
 	fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -161,9 +184,7 @@ file_open_read(int dirfd, const char *name, const char *what, struct err *e)
 		return fd;
 	if (fd >= 0)
 		close(fd);
-	err_set(e, ERR_IO, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
-	        "%s: a symbolic link or something else that is no regular file", what);
-	err_hint(e, "look at who put it there, then remove it");
+	no_file(what, e);
 	errno = EINVAL; /* never ENOENT, which says that there is nothing */
 	return -1;
 }
@@ -205,9 +226,53 @@ file_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, cons
 	return 0;
 }
 
+static bool
+is_there(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* A second name first, so that no crash between the two directories can leave none. What cannot have two names (a
+ * directory; some file systems) is renamed. */
+static int
+give_name(int from_dirfd, const char *from, int to_dirfd, const char *to, const char *what, struct err *e)
+{
+	if (step("link", to_dirfd, what) != 0)
+		return err_set_errno(e, errno, "%s: cannot move it", what);
+	if (linkat(from_dirfd, from, to_dirfd, to, 0) == 0)
+		return 0;
+	if ((errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP || errno == ENOSYS) &&
+	    renameat(from_dirfd, from, to_dirfd, to) == 0)
+		return 0;
+	return err_set_errno(e, errno, "%s: cannot move it", what);
+}
+
+int
+file_move(int from_dirfd, const char *from, int to_dirfd, const char *to, const char *what, struct err *e)
+{
+	if (!is_there(to_dirfd, to)) {
+		if (!is_there(from_dirfd, from))
+			return 1;
+		if (give_name(from_dirfd, from, to_dirfd, to, what, e) != 0)
+			return -1;
+	}
+	if (file_sync(to_dirfd, what, e) != 0)
+		return -1;
+	/* Not file_remove(): what is moved may be a link, or anything. */
+	if (is_there(from_dirfd, from) && (step("unlink", from_dirfd, what) != 0 || unlinkat(from_dirfd, from, 0) != 0))
+		return err_set_errno(e, errno, "%s: cannot remove it from where it was", what);
+	return file_sync(from_dirfd, what, e);
+}
+
 int
 file_remove(int dirfd, const char *name, const char *what, struct err *e)
 {
+	int there = is_file(dirfd, name, what, e);
+
+	if (there <= 0)
+		return there;
 	if (step("unlink", dirfd, what) != 0 || (unlinkat(dirfd, name, 0) != 0 && errno != ENOENT))
 		return err_set_errno(e, errno, "%s: cannot remove the file", what);
 	return 0;

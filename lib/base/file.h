@@ -15,7 +15,7 @@
 #include "lib/base/err.h"
 
 /* For tests: called before each step that changes the disk, with its kind ("mkdir", "create", "write",
- * "fsync", "rename", "unlink"), the file or, for all but write and fsync, its directory, and the `what` of
+ * "fsync", "link", "rename", "unlink"), the file or, for all but write and fsync, its directory, and the `what` of
  * the call. Returns 0 to go on, or an errno with which the step then fails undone. NULL, as it is in
  * the programs: nothing is called. Set before the first thread. */
 extern int (*file_step_hook)(const char *kind, int fd, const char *what);
@@ -32,7 +32,7 @@ int file_open_dir(int dirfd, const char *name, int make, const char *what, struc
 int file_open_dirs(const char *path, struct err *e) __attribute__((warn_unused_result));
 
 /* Opens `name` below dirfd for writing, new and empty, mode 0600; an old file of that name is
- * removed first. */
+ * removed first. A symbolic link, or anything else that is no regular file, is refused. */
 int file_create(int dirfd, const char *name, const char *what, struct err *e)
 	__attribute__((warn_unused_result));
 
@@ -51,7 +51,13 @@ int file_sync(int fd, const char *what, struct err *e) __attribute__((warn_unuse
 int file_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, const char *what,
                 struct err *e) __attribute__((warn_unused_result));
 
-/* unlink(2); a file that is not there is no error. */
+/* Moves a file of whatever kind to another directory of the same file system, durably: at every moment it stands
+ * in one of them at least. A `to` that is there already is what an earlier call has made that came to no end.
+ * 0; 1 where there is neither (e untouched); -1. */
+int file_move(int from_dirfd, const char *from, int to_dirfd, const char *to, const char *what, struct err *e)
+	__attribute__((warn_unused_result));
+
+/* unlink(2); a file that is not there is no error, and no step. Refuses as file_create(). */
 int file_remove(int dirfd, const char *name, const char *what, struct err *e)
 	__attribute__((warn_unused_result));
 

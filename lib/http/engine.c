@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/memory.h"
 #include "lib/http/private.h"
 
 #define BODY_KEPT_BYTES ((size_t)4 << 20) /* of an inflated body, for the next: a page has a fifth of a megabyte to two */
@@ -22,7 +23,9 @@ http_global_init(struct err *e)
 	const curl_version_info_data *v;
 	struct sigaction old;
 
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+	/* It keeps copies of keys and tokens, and frees them as they are. */
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, memory_alloc, memory_free, memory_realloc, memory_strdup,
+	                         memory_calloc) != 0)
 		return err_set(e, ERR_NOMEM, ERR_SCOPE_RUN, ERR_RETRY_OPERATOR,
 		               "libcurl cannot be initialized");
 	v = curl_version_info(CURLVERSION_NOW);

@@ -50,7 +50,8 @@ http_session_user(const struct http_session *s)
 	return s->user;
 }
 
-/* libcurl frees these texts without overwriting them; that much is out of our hands. */
+/* They are overwritten when they are freed (http_global_init). What libcurl copied from here for a request stays
+ * with the handle and its connection until the next request or their end. */
 void
 http_session_drop_secrets(struct http_session *s)
 {

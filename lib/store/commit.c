@@ -28,6 +28,7 @@ struct commit {
 	struct years years;
 	struct day *becoming;
 	size_t n_becoming;
+	struct store_counts counts;  /* what the store's become if it comes to its end: a failed one wrote nothing new */
 };
 
 static void
@@ -51,7 +52,8 @@ refuse_unknown(struct commit *c, int year_fd, int64_t day_s, struct err *e)
 		err_set(e, ERR_DAMAGE, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
 		        "%s: it is there, and the ledger does not know it",
 		        store_what_day(c->s, day_s, suffix, what));
-		err_hint(e, "move it away, or bring back the ledger it belongs to; it is not overwritten");
+		err_hint(e, "bring back the ledger it belongs to, or let orgsync verify --repair set the file aside; it is not "
+		            "overwritten");
 		return -1;
 	}
 	return 0;
@@ -61,7 +63,7 @@ static int
 look(struct commit *c, struct pend_day *d, struct err *e)
 {
 	const struct day *old = ledger_day(&c->s->ledger, d->day_s);
-	struct store_counts *counts = &c->s->counts;
+	struct store_counts *counts = &c->counts;
 	int fd = years_open(&c->years, c->s, d->day_s, true, e);
 
 	if (fd < 0)
@@ -88,7 +90,7 @@ static int
 write_aside(struct commit *c, const struct pend_day *d, struct err *e)
 {
 	const struct day *old = ledger_day(&c->s->ledger, d->day_s);
-	struct store_counts *counts = &c->s->counts;
+	struct store_counts *counts = &c->counts;
 	struct day *new = &c->becoming[c->n_becoming];
 	char aside[DAYFILE_NAME_MAX];
 	int fd = years_open(&c->years, c->s, d->day_s, true, e);
@@ -201,15 +203,25 @@ remove_asides(struct commit *c)
 	struct err ignored;
 	int fd;
 
-	err_clear(&ignored);
 	for (size_t i = 0; i < c->s->pending.n_days; i++) {
 		const struct pend_day *d = &c->s->pending.days[i];
 
+		err_clear(&ignored);
 		fd = d->ready ? years_open(&c->years, c->s, d->day_s, false, &ignored) : -1;
 		aside_name(d->day_s, c->s->suffix, aside);
-		if (fd >= 0)
-			unlinkat(fd, aside, 0);
+		if (fd >= 0 && file_remove(fd, aside, aside, &ignored) != 0)
+			continue; /* it stays; what is none of ours is not removed at all */
 	}
+}
+
+static void
+add_counts(struct store_counts *to, const struct store_counts *more)
+{
+	to->events_new += more->events_new;
+	to->events_known += more->events_known;
+	to->events_changed += more->events_changed;
+	to->days_written += more->days_written;
+	to->bytes_written += more->bytes_written;
 }
 
 int
@@ -225,8 +237,10 @@ commit_run(struct store *s, struct err *e)
 		rc = publish(&c, e);
 	else
 		remove_asides(&c);
-	if (rc == 0)
+	if (rc == 0) {
+		add_counts(&s->counts, &c.counts);
 		rc = staging_remove_done(s, e);
+	}
 	if (rc == 0)
 		pending_free_done(&s->pending);
 	merge_free(&c.merge);

@@ -40,7 +40,8 @@ int
 dayfile_damaged(const char *what, const char *why, struct err *e)
 {
 	err_set(e, ERR_DAMAGE, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR, "%s: damaged: %s", what, why);
-	err_hint(e, "run orgsync verify, then bring the file back from a backup; it is not overwritten");
+	err_hint(e, "bring the file back from a backup, or run orgsync verify --repair, which sets it aside and has its day "
+	            "read again; it is not overwritten");
 	return -1;
 }
 
@@ -48,6 +49,18 @@ int
 sha256_of(const void *bytes, size_t len, unsigned char ret[32])
 {
 	return EVP_Digest(bytes, len, ret, NULL, EVP_sha256(), NULL) == 1 ? 0 : -1;
+}
+
+void
+sha256_hex(const unsigned char sha256[32], char ret[65])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (int i = 0; i < 32; i++) {
+		ret[2 * i] = digits[sha256[i] >> 4];
+		ret[2 * i + 1] = digits[sha256[i] & 15];
+	}
+	ret[64] = '\0';
 }
 
 static int
@@ -274,6 +287,13 @@ day_reader_line(struct day_reader *r, const char **ret_line, size_t *ret_len, st
 	r->start += *ret_len + 1;
 	r->offset += *ret_len + 1;
 	return 1;
+}
+
+void
+day_reader_rest(const struct day_reader *r, const char **ret_bytes, size_t *ret_len)
+{
+	*ret_bytes = r->out + r->start;
+	*ret_len = r->end - r->start;
 }
 
 int

@@ -31,6 +31,8 @@ int dayfile_damaged(const char *what, const char *why, struct err *e);
 
 /* The SHA-256 of some bytes. 0 or -1 (memory). */
 int sha256_of(const void *bytes, size_t len, unsigned char ret[32]) __attribute__((warn_unused_result));
+/* Its 64 digits, and a NUL. */
+void sha256_hex(const unsigned char sha256[32], char ret[65]);
 
 struct day_reader {           /* private but for: */
 	uint64_t offset;          /* of the next line or byte to be handed out */
@@ -60,6 +62,9 @@ void day_reader_close(struct day_reader *r); /* closed already: nothing */
  * file is cut short, does not decompress or ends inside a line, ERR_IO, ERR_NOMEM. */
 int day_reader_line(struct day_reader *r, const char **ret_line, size_t *ret_len, struct err *e)
 	__attribute__((warn_unused_result));
+/* After day_reader_line() returned -1: what was read after the last line that has an end. Good until the next
+ * call. */
+void day_reader_rest(const struct day_reader *r, const char **ret_bytes, size_t *ret_len);
 /* Up to max bytes, wherever lines end. As day_reader_line(). */
 int day_reader_bytes(struct day_reader *r, uint64_t max, const char **ret_bytes, size_t *ret_len,
                      struct err *e) __attribute__((warn_unused_result));

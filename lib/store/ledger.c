@@ -28,6 +28,7 @@ ledger_free(struct ledger *l)
 	free(l->days);
 	free(l->staging);
 	free(l->becoming);
+	free(l->repairs);
 	ledger_init(l);
 }
 
@@ -317,4 +318,65 @@ ledger_set_day(struct ledger *l, const struct day *d)
 	l->days = days;
 	l->n_days++;
 	return 0;
+}
+
+static void
+drop_day(struct day *days, size_t *n, int64_t day_s)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (days[i].day_s == day_s) {
+			memmove(&days[i], &days[i + 1], (--*n - i) * sizeof(*days));
+			return;
+		}
+}
+
+void
+ledger_drop_day(struct ledger *l, int64_t day_s)
+{
+	drop_day(l->days, &l->n_days, day_s);
+	drop_day(l->becoming, &l->n_becoming, day_s);
+}
+
+int
+ledger_add_repair(struct ledger *l, const struct repair *r)
+{
+	struct repair *repairs = realloc(l->repairs, (l->n_repairs + 1) * sizeof(*repairs));
+
+	if (repairs == NULL)
+		return -1;
+	l->repairs = repairs;
+	l->repairs[l->n_repairs++] = *r;
+	return 0;
+}
+
+bool
+ledger_covered_hull(const struct ledger *l, int64_t from_s, int64_t to_s, int64_t *ret_from_s, int64_t *ret_to_s)
+{
+	int64_t first_s = to_s, end_s = from_s;
+
+	for (size_t i = 0; i < l->n_covered; i++) {
+		const struct covered *c = &l->covered[i];
+
+		if (c->to_s <= from_s || c->from_s >= to_s)
+			continue;
+		if (first_s == to_s)
+			first_s = c->from_s > from_s ? c->from_s : from_s;
+		end_s = c->to_s < to_s ? c->to_s : to_s;
+	}
+	if (first_s >= end_s)
+		return false;
+	*ret_from_s = first_s;
+	*ret_to_s = end_s;
+	return true;
+}
+
+bool
+ledger_covers(const struct ledger *l, int64_t from_s, int64_t to_s)
+{
+	int64_t at_s = from_s;
+
+	for (size_t i = 0; i < l->n_covered && at_s < to_s; i++)
+		if (l->covered[i].from_s <= at_s && l->covered[i].to_s > at_s)
+			at_s = l->covered[i].to_s;
+	return at_s >= to_s;
 }

@@ -13,7 +13,9 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 
-#define LEDGER_FORMAT 1
+/* Format 1 had neither a checksum of its own, nor repairs, nor the seconds of a staging file. It is read; what is
+ * written is format 2. */
+#define LEDGER_FORMAT 2
 #define LEDGER_TIME_MAX_S INT64_C(9214646399) /* 2261-12-31T23:59:59Z: what isotime.h reads */
 
 /* What was asked: a wider question covers a narrower one. */
@@ -26,7 +28,7 @@ struct question {
 /* True where every answer to `narrow` is contained in one to `wide`. */
 bool question_covers(const struct question *wide, const struct question *narrow);
 
-/* The seconds [from_s, to_s), read when the server's own clock said as_of_s.
+/* The seconds [from_s, to_s), read when the server's own clock, or ours where that is earlier, said as_of_s.
  * overlap_s says how ranges of different as_of were joined: each second t of the range was asked at
  * as_of_s or later, or at t + overlap_s or later. INT64_MAX: the range was never joined, all of it was
  * asked at as_of_s or later. */
@@ -50,7 +52,17 @@ struct day {
 struct staged {                 /* a file below .staging/ whose events the day files may lack */
 	char file[40];
 	uint64_t bytes;
+	int64_t from_s, to_s;       /* the seconds of its events; from format 1: all there are */
 	unsigned char sha256[32];
+};
+
+/* What store_repair() has set aside, or will in a moment, and what is still to be done about it. */
+struct repair {
+	char aside[24];             /* the directory below quarantine/damaged/: "2025-08-11.1", "staging.2" */
+	char file[40];              /* a day's or staging's file, under its own name; "": there was none to move */
+	bool moving;                /* it may not be there yet, or not only there */
+	int64_t from_s, to_s;       /* when these seconds are covered it can be compared with what was read anew */
+	uint64_t events;            /* that it held, by the ledger; 0: not known */
 };
 
 struct ledger {
@@ -64,6 +76,8 @@ struct ledger {
 	size_t n_staging;
 	struct day *becoming;       /* what day files are about to become, sorted; empty at rest */
 	size_t n_becoming;
+	struct repair *repairs;     /* in the order they were made */
+	size_t n_repairs;
 };
 
 void ledger_init(struct ledger *l);
@@ -93,12 +107,22 @@ int ledger_missing(const struct ledger *l, int64_t from_s, int64_t to_s, const s
 struct day *ledger_day(const struct ledger *l, int64_t day_s);
 /* Inserts or replaces the entry of d->day_s. 0 or -1. */
 int ledger_set_day(struct ledger *l, const struct day *d) __attribute__((warn_unused_result));
+/* Takes the day out of days and becoming; nothing where it is in neither. */
+void ledger_drop_day(struct ledger *l, int64_t day_s);
+/* Adds an entry. 0 or -1. */
+int ledger_add_repair(struct ledger *l, const struct repair *r) __attribute__((warn_unused_result));
+
+/* The first and last covered second (half-open) of [from_s, to_s). False: none is covered. */
+bool ledger_covered_hull(const struct ledger *l, int64_t from_s, int64_t to_s, int64_t *ret_from_s,
+                         int64_t *ret_to_s);
+/* True where every second of [from_s, to_s) is covered, by whatever question. */
+bool ledger_covers(const struct ledger *l, int64_t from_s, int64_t to_s);
 
 /* The ledger as JSON text, appended to b. 0 or -1. */
 int ledger_write(const struct ledger *l, struct buf *b) __attribute__((warn_unused_result));
-/* Reads the JSON text into l (made with ledger_init()). -1 with code ERR_LEDGER where it is damaged, of a
- * newer format, or says impossible things (unsorted, overlapping, bad digits …); what: a name for the
- * message, such as "acme/ledger.json". */
+/* Reads the JSON text into l (made with ledger_init()). -1 with code ERR_LEDGER where it is damaged, not as it was
+ * written (its checksum, from format 2 on), of a newer format, or says impossible things (unsorted, overlapping,
+ * bad digits …); what: a name for the message, such as "acme/ledger.json". */
 int ledger_read(struct ledger *l, const char *text, size_t len, const char *what, struct err *e)
 	__attribute__((warn_unused_result));
 

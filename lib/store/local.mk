@@ -2,12 +2,14 @@
 noinst_LIBRARIES += lib/store/libstore.a
 lib_store_libstore_a_SOURCES = \
 	lib/store/commit.c \
+	lib/store/compare.c \
 	lib/store/dayfile.c lib/store/dayfile.h \
 	lib/store/ledger.c lib/store/ledger.h \
-	lib/store/ledger_json.c \
+	lib/store/ledger_read.c lib/store/ledger_write.c lib/store/ledger_text.h \
 	lib/store/merge.c \
 	lib/store/pending.c lib/store/pending.h \
 	lib/store/recover.c \
+	lib/store/repair.c \
 	lib/store/staging.c \
 	lib/store/store.c lib/store/store.h \
 	lib/store/store_open.c \

@@ -230,7 +230,7 @@ recover(struct store *s, int staging_fd, struct err *e)
 }
 
 int
-store_recover(struct store *s, struct err *e)
+store_recover(struct store *s, bool anyway, struct err *e)
 {
 	int fd = staging_open_dir(s, false, e), rc = 0;
 	bool empty = true;
@@ -239,7 +239,7 @@ store_recover(struct store *s, struct err *e)
 		return -1;
 	if (fd >= 0)
 		rc = staging_is_empty(s, fd, &empty, e);
-	if (rc == 0 && (!empty || s->ledger.n_staging > 0 || s->ledger.n_becoming > 0))
+	if (rc == 0 && (anyway || !empty || s->ledger.n_staging > 0 || s->ledger.n_becoming > 0))
 		rc = recover(s, fd, e);
 	if (fd >= 0)
 		close(fd);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/base/file.h"
+#include "lib/base/isotime.h"
 #include "lib/store/store_private.h"
 
 int
@@ -55,7 +56,7 @@ int
 staging_write(struct store *s, struct day_writer *w, struct batch *b, struct err *e)
 {
 	char what[STORE_WHAT_MAX];
-	struct staged new;
+	struct staged new = { .from_s = INT64_MAX };
 	int dirfd = -1, rc = -1;
 
 	snprintf(new.file, sizeof(new.file), "%06" PRIu64 ".ndjson", s->next_staging);
@@ -63,10 +64,16 @@ staging_write(struct store *s, struct day_writer *w, struct batch *b, struct err
 	dirfd = staging_open_dir(s, true, e);
 	if (dirfd < 0 || day_writer_open(w, dirfd, new.file, LEDGER_PLAIN, 0, what, e) != 0)
 		goto out;
-	for (const struct pend *one = b->first; one != NULL; one = one->next)
-		if (one->state == PEND_NEW && (day_writer_put(w, one->event.bytes, one->event.len, e) != 0 ||
-		                               day_writer_put(w, "\n", 1, e) != 0))
+	for (const struct pend *one = b->first; one != NULL; one = one->next) {
+		int64_t second_s = isotime_second(one->event.created_ns);
+
+		if (one->state != PEND_NEW)
+			continue;
+		if (day_writer_put(w, one->event.bytes, one->event.len, e) != 0 || day_writer_put(w, "\n", 1, e) != 0)
 			goto out;
+		new.from_s = second_s < new.from_s ? second_s : new.from_s;
+		new.to_s = second_s + 1 > new.to_s ? second_s + 1 : new.to_s;
+	}
 	new.bytes = w->bytes;
 	if (day_writer_finish(w, new.sha256, e) != 0 || file_sync(dirfd, what, e) != 0)
 		goto out;
@@ -129,7 +136,8 @@ static int
 damaged(const char *what, const char *why, struct err *e)
 {
 	err_set(e, ERR_DAMAGE, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR, "%s: damaged: %s", what, why);
-	err_hint(e, "bring it back from a backup, or move the organization's directory away and sync anew");
+	err_hint(e, "bring it back from a backup, or run orgsync verify --repair: it sets the file aside, and the next sync "
+	            "reads its seconds again");
 	return -1;
 }
 

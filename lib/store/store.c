@@ -14,9 +14,6 @@
 #include "lib/base/isotime.h"
 #include "lib/store/store_private.h"
 
-#define LEDGER_FILE "ledger.json"
-#define QUARANTINE_DIR "quarantine"
-
 char *
 store_what(const struct store *s, const char *rest, char *out)
 {
@@ -112,6 +109,7 @@ take_options(struct store *s, const struct store_options *o, struct err *e)
 	s->suffix = o->suffix;
 	s->overlap_s = o->overlap_s;
 	s->read_only = o->read_only;
+	s->repair = o->repair;
 	s->cap_bytes = o->pending_cap_bytes == 0 ? STORE_PENDING_CAP_BYTES : o->pending_cap_bytes;
 	s->memory_cap_bytes = o->memory_cap_bytes == 0 ? 4 * s->cap_bytes : o->memory_cap_bytes;
 	s->next_staging = 1;
@@ -128,21 +126,26 @@ open_for_reading(struct store *s, struct err *e)
 		return 0;
 	}
 	s->dirfd = file_open_dir(s->out_dirfd, s->name, 0, s->name, e);
-	return s->dirfd < 0 || store_read_ledger(s, &s->ledger, e) != 0 ? -1 : check_owner(s, e);
+	if (s->dirfd < 0 || (s->repair && store_lock(s, e) != 0) || store_read_ledger(s, &s->ledger, e) != 0 ||
+	    store_refuse_lost_ledger(s, e) != 0)
+		return -1;
+	return check_owner(s, e);
 }
 
 static int
 open_for_writing(struct store *s, struct err *e)
 {
+	char what[STORE_WHAT_MAX];
+
 	if (store_index(s, e) != 0)
 		return -1;
 	s->dirfd = file_open_dir(s->out_dirfd, s->name, 1, s->name, e);
 	if (s->dirfd < 0 || store_lock(s, e) != 0 || store_read_ledger(s, &s->ledger, e) != 0 ||
-	    check_owner(s, e) != 0)
+	    store_refuse_lost_ledger(s, e) != 0 || check_owner(s, e) != 0)
 		return -1;
-	if (unlinkat(s->dirfd, LEDGER_FILE ".tmp", 0) != 0 && errno != ENOENT)
-		return err_set_errno(e, errno, "%s/" LEDGER_FILE ".tmp: cannot remove it", s->name);
-	return store_recover(s, e);
+	if (file_remove(s->dirfd, LEDGER_FILE ".tmp", store_what(s, LEDGER_FILE ".tmp", what), e) != 0)
+		return -1;
+	return repair_finish_moves(s, e) != 0 ? -1 : store_recover(s, false, e);
 }
 
 struct store *
@@ -166,7 +169,7 @@ store_open(const struct store_options *options, struct err *e)
 	buf_init(&s->text, STORE_LEDGER_MAX_BYTES);
 	rc = take_options(s, options, e);
 	if (rc == 0)
-		rc = s->read_only ? open_for_reading(s, e) : open_for_writing(s, e);
+		rc = s->read_only || s->repair ? open_for_reading(s, e) : open_for_writing(s, e);
 	if (rc != 0) {
 		store_close(s);
 		return NULL;
@@ -196,13 +199,13 @@ store_ledger(const struct store *s)
 	return &s->ledger;
 }
 
-static int
-may_write(const struct store *s, struct err *e)
+int
+store_may_write(const struct store *s, struct err *e)
 {
-	if (!s->read_only && !s->broken)
+	if (!s->read_only && !s->repair && !s->broken)
 		return 0;
 	return err_set(e, ERR_IO, ERR_SCOPE_ORGANIZATION, ERR_RETRY_NEVER, "%s: %s", s->name,
-	               s->read_only ? "the archive was opened for reading"
+	               s->read_only || s->repair ? "the archive was opened for reading"
 	                            : "an earlier step failed; the archive takes nothing more in this run");
 }
 
@@ -217,7 +220,7 @@ outcome(struct store *s, int rc)
 int
 store_set_since(struct store *s, int64_t since_s, struct err *e)
 {
-	if (may_write(s, e) != 0)
+	if (store_may_write(s, e) != 0)
 		return -1;
 	if (s->ledger.since_s == since_s)
 		return 0;
@@ -252,7 +255,7 @@ store_put(struct store *s, const struct event *events, size_t n, struct err *e)
 	const struct pending *p = &s->pending;
 	size_t len = 0;
 
-	if (may_write(s, e) != 0)
+	if (store_may_write(s, e) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		len += events[i].len;
@@ -279,18 +282,6 @@ store_kept_bytes(const struct store *s)
 	return s->pending.bytes;
 }
 
-/* Is every second of the day in the ledger's ranges? */
-static bool
-is_covered(const struct ledger *l, int64_t day_s)
-{
-	int64_t at_s = day_s;
-
-	for (size_t i = 0; i < l->n_covered && at_s < day_s + S_PER_DAY; i++)
-		if (l->covered[i].from_s <= at_s && l->covered[i].to_s > at_s)
-			at_s = l->covered[i].to_s;
-	return at_s >= day_s + S_PER_DAY;
-}
-
 /* A day is merged when reading it came to its end: newest to oldest, that is its first second. Merging
  * it earlier, because an older reading covered it, would write its file once a commit. */
 static bool
@@ -298,8 +289,59 @@ is_complete(const struct store *s, int64_t day_s, const struct covered *ranges, 
 {
 	for (size_t i = 0; i < n; i++)
 		if (ranges[i].from_s <= day_s && ranges[i].to_s > day_s)
-			return is_covered(&s->ledger, day_s);
+			return ledger_covers(&s->ledger, day_s, day_s + S_PER_DAY);
 	return false;
+}
+
+/* Will this commit read the day's file anyway? */
+static bool
+is_merged_now(const struct store *s, int64_t day_s)
+{
+	for (size_t i = 0; i < s->pending.n_days; i++)
+		if (s->pending.days[i].day_s == day_s)
+			return s->pending.days[i].ready && s->pending.days[i].n > 0;
+	return false;
+}
+
+static int
+check_file_of(const struct store *s, struct years *years, const struct day *d, struct err *e)
+{
+	char name[DAYFILE_NAME_MAX], what[STORE_WHAT_MAX];
+	struct stat st;
+	int fd = years_open(years, s, d->day_s, false, e);
+
+	if (fd == -1)
+		return -1;
+	store_what_day(s, d->day_s, d->suffix, what);
+	if (fd >= 0 && fstatat(fd, dayfile_name(d->day_s, d->suffix, name), &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return d->suffix != LEDGER_PLAIN || (uint64_t)st.st_size == d->bytes
+		       ? 0 : dayfile_damaged(what, "its size is not what the ledger says", e);
+	if (fd < 0 || errno == ENOENT)
+		return dayfile_damaged(what, "the ledger names it, and it is not there", e);
+	return err_set_errno(e, errno, "%s: cannot look at it", what);
+}
+
+/* Seconds of a day whose file is gone must not be called covered because nothing new came for it. What a look at
+ * the file's entry costs, for the days of what was read just now: a day or two, most nights. Its content, and all other
+ * days, are store_verify()'s matter. */
+static int
+check_files_of(const struct store *s, const struct covered *ranges, size_t n, struct err *e)
+{
+	struct years years;
+	int rc = 0;
+
+	years_init(&years);
+	for (size_t i = s->ledger.n_days; i > 0 && rc == 0; i--) {
+		const struct day *d = &s->ledger.days[i - 1];
+		bool touched = false;
+
+		for (size_t k = 0; k < n && !touched; k++)
+			touched = ranges[k].from_s < d->day_s + S_PER_DAY && ranges[k].to_s > d->day_s;
+		if (touched && !is_merged_now(s, d->day_s))
+			rc = check_file_of(s, &years, d, e);
+	}
+	years_free(&years);
+	return rc;
 }
 
 int
@@ -308,7 +350,7 @@ store_commit(struct store *s, const struct covered *ranges, size_t n, bool finis
 	struct pending *p = &s->pending;
 	bool all = finish || p->bytes > s->cap_bytes;
 
-	if (may_write(s, e) != 0)
+	if (store_may_write(s, e) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		if (ledger_cover(&s->ledger, &ranges[i], s->overlap_s) != 0) {
@@ -321,6 +363,8 @@ store_commit(struct store *s, const struct covered *ranges, size_t n, bool finis
 		return 0;
 	for (size_t i = 0; i < p->n_days; i++)
 		p->days[i].ready = all || is_complete(s, p->days[i].day_s, ranges, n);
+	if (check_files_of(s, ranges, n, e) != 0)
+		return outcome(s, -1);
 	return outcome(s, commit_run(s, e));
 }
 
@@ -331,6 +375,12 @@ quarantine_new(struct store *s, int fd, const char *name, const char *bytes, siz
 	struct stat st;
 
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		if (!S_ISREG(st.st_mode) || st.st_size != (off_t)len) {
+			err_set(e, ERR_DAMAGE, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
+			        "%s: it is there, and not what was put there", what);
+			err_hint(e, "look at who changed it, then move it away; it is kept anew");
+			return -1;
+		}
 		/* It may stand there without being durable, made by a process that ended just then. */
 		if (!s->quarantine_synced && file_sync(fd, what, e) != 0)
 			return -1;
@@ -350,12 +400,11 @@ store_quarantine(struct store *s, const char *bytes, size_t len, struct err *e)
 	unsigned char sha256[32];
 	int fd, rc;
 
-	if (may_write(s, e) != 0)
+	if (store_may_write(s, e) != 0)
 		return -1;
 	if (sha256_of(bytes, len, sha256) != 0)
 		return outcome(s, err_set_errno(e, ENOMEM, "%s: cannot take a SHA-256", s->name));
-	for (int i = 0; i < 32; i++)
-		snprintf(name + 2 * i, 3, "%02x", sha256[i]);
+	sha256_hex(sha256, name);
 	strcpy(name + 64, ".json");
 	snprintf(rest, sizeof(rest), QUARANTINE_DIR "/%s", name);
 	store_what(s, rest, what);

@@ -34,11 +34,13 @@ struct store_options {
 	size_t pending_cap_bytes;    /* events kept in memory; past it a commit merges partial days */
 	size_t memory_cap_bytes;     /* past it store_put() fails; 0: four times pending_cap_bytes */
 	bool read_only;              /* no lock, no repair, no directory made: status, plan, verify */
+	bool repair;                 /* locked, and left as it is: for store_repair() and for reading alone */
 };
 
 /* Opens (and, unless read_only, makes, locks and repairs) the organization's directory. ERR_LOCKED where
- * another process holds it; ERR_LEDGER where the ledger is damaged, newer, or of another org_id. A
- * read_only store of an organization that was never run has an empty ledger. NULL on failure. */
+ * another process holds it; ERR_LEDGER where the ledger is damaged, newer, or of another org_id, or is not there
+ * and day files are. A read_only store of an organization that was never run, and one to be repaired, has an
+ * empty ledger. NULL on failure. */
 struct store *store_open(const struct store_options *options, struct err *e);
 /* Gives the lock back and forgets what was not committed. NULL is fine. */
 void store_close(struct store *s);
@@ -89,8 +91,17 @@ uint64_t store_events(const struct store *s);
 int store_quarantine_count(const struct store *s, uint64_t *ret_n, struct err *e)
 	__attribute__((warn_unused_result));
 
+enum store_finding_kind {
+	STORE_DAY_FILE,   /* a day file that is not what its ledger entry says, or is not there */
+	STORE_STRAY,      /* something that the ledger does not know */
+	STORE_STAGED,     /* a staging file that is not what the ledger says */
+	STORE_DIRECTORY,  /* a directory that cannot be opened, or must not be trusted */
+	STORE_HOLE        /* seconds between covered ranges */
+};
+
 /* One finding of store_verify(): about a file ("events/2025/2025-08-11.ndjson") or a range. */
 struct store_finding {
+	enum store_finding_kind kind;
 	const char *path;            /* below the organization's directory; NULL for a range */
 	int64_t from_s, to_s;        /* the seconds concerned; 0 and 0: no particular ones */
 	const char *text;            /* what is wrong, and what to do */
@@ -103,5 +114,35 @@ struct store_finding {
  * Memory: 16 bytes for each event of the largest day. The number of findings, or -1. */
 int store_verify(struct store *s, void (*found)(void *ctx, const struct store_finding *finding),
                  void *ctx, struct err *e);
+
+/* What store_repair() did about a file. */
+struct store_repaired {
+	const char *path;            /* where it stood, below the organization's directory */
+	const char *moved_to;        /* likewise; NULL: it was missing */
+	int64_t from_s, to_s;        /* its seconds that are forgotten, and to be read again; 0 and 0: none */
+	bool compared;               /* once they are, what was moved is compared with what came */
+};
+
+/* Sets aside what store_verify() finds wrong (below quarantine/damaged/, never over anything that is there), and
+ * forgets just the seconds of it. found() is called as by store_verify(), repaired() for each file when all of it
+ * is durable. Order of writing: the ledger that forgets them, and says what is to be moved; the moves; the ledger
+ * that says they are done. Stopped anywhere, the next store_open() goes on with it. The store must have been
+ * opened for it. The number of findings, or -1; where a directory is not to be trusted nothing is done. */
+int store_repair(struct store *s, void (*found)(void *ctx, const struct store_finding *finding),
+                 void (*repaired)(void *ctx, const struct store_repaired *repaired), void *ctx, struct err *e);
+
+/* What came of comparing a file that was set aside with what was read of its seconds since. */
+struct store_compared {
+	const char *path;            /* its directory, below the organization's: missing.ndjson, altered.ndjson, result.json */
+	uint64_t missing;            /* events that could be read in it, and that the server gave no more */
+	uint64_t altered;            /* those that it gave with other bytes */
+	uint64_t gone;               /* missing, or, where the ledger had counted more, that many */
+};
+
+/* Compares what store_repair() set aside and of which all seconds are covered again, and keeps what the archive
+ * lacks beside it. compared() is called for each; each is told once, but for a stop just then. Nothing where
+ * nothing waits. 0 or -1. */
+int store_compare(struct store *s, void (*compared)(void *ctx, const struct store_compared *compared), void *ctx,
+                  struct err *e) __attribute__((warn_unused_result));
 
 #endif

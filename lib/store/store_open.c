@@ -32,6 +32,17 @@ locked(const struct store *s, struct err *e)
 	return -1;
 }
 
+static int
+no_lock(const char *what, int why, struct err *e)
+{
+	if (why != ELOOP && why != EISDIR)
+		return err_set_errno(e, why, "%s: cannot open the lock", what);
+	err_set(e, ERR_IO, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
+	        "%s: a symbolic link or a directory stands where the lock should be", what);
+	err_hint(e, "look at who put it there, then remove it");
+	return -1;
+}
+
 int
 store_lock(struct store *s, struct err *e)
 {
@@ -43,7 +54,7 @@ store_lock(struct store *s, struct err *e)
 	for (int i = 0; i < LOCK_TRIES; i++) {
 		fd = openat(s->dirfd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 		if (fd < 0)
-			return err_set_errno(e, errno, "%s: cannot open the lock", what);
+			return no_lock(what, errno, e);
 		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 			int why = errno;
 
@@ -140,4 +151,56 @@ out:
 	if (own_fd >= 0)
 		close(own_fd);
 	return rc;
+}
+
+/* Is there a file below events/ that some ledger must have known? 1, 0, -1. Those written aside none need know. */
+static int
+has_day_files(const struct store *s, struct err *e)
+{
+	char what[STORE_WHAT_MAX];
+	struct dirent *year, *file;
+	DIR *years, *files;
+	int fd, found = 0;
+
+	if (faccessat(s->dirfd, "events", F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+		return 0;
+	fd = file_open_dir(s->dirfd, "events", 0, store_what(s, "events", what), e);
+	years = fd < 0 ? NULL : store_list(fd, what, e);
+	while (years != NULL && found == 0 && (year = readdir(years)) != NULL) {
+		int year_fd = store_is_dot(year->d_name) ? -1
+		              : openat(fd, year->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		files = year_fd < 0 ? NULL : fdopendir(year_fd);
+		while (files != NULL && found == 0 && (file = readdir(files)) != NULL)
+			found = !store_is_dot(file->d_name) && strstr(file->d_name, ".tmp") == NULL;
+		if (files != NULL)
+			closedir(files);
+		else if (year_fd >= 0)
+			close(year_fd);
+	}
+	if (years != NULL)
+		closedir(years);
+	if (fd >= 0)
+		close(fd);
+	return years == NULL ? -1 : found;
+}
+
+int
+store_refuse_lost_ledger(const struct store *s, struct err *e)
+{
+	const struct ledger *l = &s->ledger;
+	int found;
+
+	if (l->n_covered > 0 || l->n_days > 0 || l->since_s >= 0 || l->n_repairs > 0 ||
+	    faccessat(s->dirfd, LEDGER_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	found = has_day_files(s, e);
+	/* Beside a first run: its ledger came before its first day file. */
+	if (found <= 0 || faccessat(s->dirfd, LEDGER_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return found < 0 ? -1 : 0;
+	err_set(e, ERR_LEDGER, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
+	        "%s/" LEDGER_FILE ": it is not there, but day files are: nobody knows what they are to be", s->name);
+	err_hint(e, "bring the ledger back from a backup, or move the directory %s away and sync anew: nothing is "
+	         "written beside day files without a ledger", s->name);
+	return -1;
 }

@@ -16,6 +16,9 @@
 #define STORE_LEDGER_MAX_BYTES ((size_t)64 * 1024 * 1024)
 #define STORE_PENDING_CAP_BYTES ((size_t)64 * 1024 * 1024)
 #define STAGING_DIR ".staging"
+#define LEDGER_FILE "ledger.json"
+#define QUARANTINE_DIR "quarantine"
+#define DAMAGED_DIR "damaged"    /* below quarantine/ */
 
 struct store {
 	int out_dirfd;               /* borrowed */
@@ -28,6 +31,7 @@ struct store {
 	size_t cap_bytes;
 	size_t memory_cap_bytes;
 	bool read_only;
+	bool repair;
 	bool broken;                 /* a step failed: nothing more is written */
 	bool quarantine_synced;      /* what stands in quarantine/ was made durable by this process */
 	struct ledger ledger;        /* as on disk, but for the commit under way */
@@ -48,6 +52,9 @@ int store_write_ledger(struct store *s, struct err *e) __attribute__((warn_unuse
 int store_read_ledger(struct store *s, struct ledger *l, struct err *e)
 	__attribute__((warn_unused_result));
 
+/* 0, or -1 where the store was opened for reading or an earlier step failed. */
+int store_may_write(const struct store *s, struct err *e) __attribute__((warn_unused_result));
+
 /* The entries of the directory, by a descriptor of their own; the caller closes it. NULL: e is filled. */
 DIR *store_list(int dirfd, const char *what, struct err *e);
 bool store_is_dot(const char *name); /* "." or ".." */
@@ -56,6 +63,8 @@ bool store_is_dot(const char *name); /* "." or ".." */
 bool store_name_is_valid(const char *name);
 int store_lock(struct store *s, struct err *e) __attribute__((warn_unused_result));
 int store_index(struct store *s, struct err *e) __attribute__((warn_unused_result));
+/* Refuses day files without a ledger: it was lost, and what it knew must not be begun anew beside them. */
+int store_refuse_lost_ledger(const struct store *s, struct err *e) __attribute__((warn_unused_result));
 
 /* staging.c. Writes the batch's waiting events to a new file of .staging/, durably, and names it. */
 int staging_write(struct store *s, struct day_writer *w, struct batch *b, struct err *e)
@@ -93,8 +102,15 @@ int years_sync(struct years *y, const struct store *s, struct err *e) __attribut
 
 /* commit.c. Merges the days that are ready and makes everything else durable. */
 int commit_run(struct store *s, struct err *e) __attribute__((warn_unused_result));
-/* recover.c. Brings what an earlier process left behind to an end. */
-int store_recover(struct store *s, struct err *e) __attribute__((warn_unused_result));
+/* recover.c. Brings what an earlier process left behind to an end. anyway: even where there is no sign that it
+ * left anything. */
+int store_recover(struct store *s, bool anyway, struct err *e) __attribute__((warn_unused_result));
+
+/* repair.c. Moves what the ledger says is to be moved. */
+int repair_finish_moves(struct store *s, struct err *e) __attribute__((warn_unused_result));
+/* Opens quarantine/damaged/`aside`, making all of it if make. -1, or -2 with e untouched where it is missing. */
+int repair_open_aside(const struct store *s, const char *aside, bool make, struct err *e)
+	__attribute__((warn_unused_result));
 
 /* merge.c: one day. */
 struct merge {

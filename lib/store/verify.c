@@ -19,7 +19,7 @@
 #include "lib/store/store_private.h"
 
 #define ASK_AGAIN 3 /* a writer may be faster than we are, but not for ever */
-#define WHAT_TO_DO "bring the file back from a backup"
+#define WHAT_TO_DO "bring the file back from a backup, or let verify --repair set it aside"
 
 struct verify {
 	struct store *s;
@@ -37,11 +37,12 @@ struct verify {
 
 struct id_hash { uint64_t a, b; };
 
-__attribute__((format(printf, 5, 6)))
+__attribute__((format(printf, 6, 7)))
 static void
-find(struct verify *v, const char *path, int64_t from_s, int64_t to_s, const char *format, ...)
+find(struct verify *v, enum store_finding_kind kind, const char *path, int64_t from_s, int64_t to_s,
+     const char *format, ...)
 {
-	struct store_finding finding = { path, from_s, to_s, NULL };
+	struct store_finding finding = { kind, path, from_s, to_s, NULL };
 	char text[500];
 	va_list args;
 
@@ -161,13 +162,13 @@ tell_lines(struct verify *v, const char *path, const struct day *d, const struct
 	int64_t end_s = d->day_s + S_PER_DAY;
 
 	if (l->unreadable != 0)
-		find(v, path, d->day_s, end_s, "line %" PRIu64 " is no event: " WHAT_TO_DO, l->unreadable);
+		find(v, STORE_DAY_FILE, path, d->day_s, end_s, "line %" PRIu64 " is no event: " WHAT_TO_DO, l->unreadable);
 	if (l->strange != 0)
-		find(v, path, d->day_s, end_s, "line %" PRIu64 " is of another day: " WHAT_TO_DO, l->strange);
+		find(v, STORE_DAY_FILE, path, d->day_s, end_s, "line %" PRIu64 " is of another day: " WHAT_TO_DO, l->strange);
 	if (l->disorder != 0)
-		find(v, path, d->day_s, end_s, "line %" PRIu64 " is out of order: " WHAT_TO_DO, l->disorder);
+		find(v, STORE_DAY_FILE, path, d->day_s, end_s, "line %" PRIu64 " is out of order: " WHAT_TO_DO, l->disorder);
 	if (has_repeat(v))
-		find(v, path, d->day_s, end_s, "an id stands twice: " WHAT_TO_DO);
+		find(v, STORE_DAY_FILE, path, d->day_s, end_s, "an id stands twice: " WHAT_TO_DO);
 }
 
 static int
@@ -192,13 +193,13 @@ check_content(struct verify *v, const char *path, const struct day *d)
 		return -1;
 	}
 	if (rc < 0)
-		find(v, path, d->day_s, d->day_s + S_PER_DAY, "%s; " WHAT_TO_DO, own.text);
+		find(v, STORE_DAY_FILE, path, d->day_s, d->day_s + S_PER_DAY, "%s; " WHAT_TO_DO, own.text);
 	else if (l.n != d->events || v->in.offset != d->bytes || memcmp(sha256, d->sha256, 32) != 0)
-		find(v, path, d->day_s, d->day_s + S_PER_DAY, "its %" PRIu64 " events in %" PRIu64
+		find(v, STORE_DAY_FILE, path, d->day_s, d->day_s + S_PER_DAY, "its %" PRIu64 " events in %" PRIu64
 		     " bytes are not the %" PRIu64 " in %" PRIu64 " of the ledger: " WHAT_TO_DO, l.n,
 		     v->in.offset, d->events, d->bytes);
 	else if (l.last.id_len > 0 && (l.first_ns != d->first_ns || l.last.created_ns != d->last_ns))
-		find(v, path, d->day_s, d->day_s + S_PER_DAY,
+		find(v, STORE_DAY_FILE, path, d->day_s, d->day_s + S_PER_DAY,
 		     "its first or last event is not the one of the ledger: bring the ledger back from a backup");
 	tell_lines(v, path, d, &l);
 	return 0;
@@ -218,10 +219,14 @@ check_day(struct verify *v, const struct day *d)
 	fd = years_open(&v->years, v->s, d->day_s, false, &own);
 	if (fd >= 0)
 		rc = day_reader_open(&v->in, fd, name, d->suffix, true, store_what(v->s, path, what), &own);
+	if (rc < 0 && (own.code == ERR_NOMEM || errno == EMFILE || errno == ENFILE)) { /* says nothing of the file */
+		*v->e = own;
+		return -1;
+	}
 	if (fd == -1 || rc < 0)
-		find(v, path, d->day_s, d->day_s + S_PER_DAY, "%s", own.text);
+		find(v, fd == -1 ? STORE_DIRECTORY : STORE_DAY_FILE, path, d->day_s, d->day_s + S_PER_DAY, "%s", own.text);
 	else if (rc == 1)
-		find(v, path, d->day_s, d->day_s + S_PER_DAY,
+		find(v, STORE_DAY_FILE, path, d->day_s, d->day_s + S_PER_DAY,
 		     "the ledger names it, and it is not there: " WHAT_TO_DO);
 	else if (check_content(v, path, d) != 0)
 		return -1;
@@ -273,6 +278,23 @@ verify_day(struct verify *v, int64_t day_s)
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
 	return d == NULL ? 0 : check_day(v, d);
+}
+
+/* A day that is to get its first file: there is none yet, or it is what it was to be. */
+static int
+verify_first(struct verify *v, const struct day *b)
+{
+	char name[DAYFILE_NAME_MAX];
+	struct stat st;
+	int fd, rc;
+
+	if (ledger_day(&v->fresh, b->day_s) != NULL)
+		return 0;
+	fd = years_open(&v->years, v->s, b->day_s, false, v->e);
+	if (fd == -2 || (fd >= 0 && fstatat(fd, dayfile_name(b->day_s, b->suffix, name), &st, AT_SYMLINK_NOFOLLOW) != 0))
+		return 0;
+	rc = fd < 0 ? -1 : is_right(v, b);
+	return rc != 0 ? (rc < 0 ? -1 : 0) : check_day(v, b);
 }
 
 /* What is there and should not be --------------------------------------------------------------------- */
@@ -331,9 +353,9 @@ verify_entry(struct verify *v, const char *year, const char *name)
 	if (faccessat(v->s->dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
 		return 0; /* it went meanwhile */
 	if (!dayfile_parse_name(name, &day_s, &suffix))
-		find(v, path, 0, 0, "the ledger does not know it: move it away");
+		find(v, STORE_STRAY, path, 0, 0, "the ledger does not know it: move it away, or let verify --repair do it");
 	else
-		find(v, path, day_s, day_s + S_PER_DAY, "the ledger does not know it: move it away");
+		find(v, STORE_STRAY, path, day_s, day_s + S_PER_DAY, "the ledger does not know it: move it away, or let verify --repair do it");
 	return 0;
 }
 
@@ -349,14 +371,14 @@ verify_year(struct verify *v, int events_fd, const char *year)
 	snprintf(path, sizeof(path), "events/%s", year);
 	err_clear(&own);
 	if (strlen(year) != 4 || strspn(year, "0123456789") != 4) {
-		find(v, path, 0, 0, "the ledger does not know it: move it away");
+		find(v, STORE_STRAY, path, 0, 0, "the ledger does not know it: move it away, or let verify --repair do it");
 		return 0;
 	}
 	fd = file_open_dir(events_fd, year, 0, store_what(v->s, path, what), &own);
 	if (fd >= 0)
 		dir = store_list(fd, what, &own);
 	if (dir == NULL)
-		find(v, path, 0, 0, "%s", own.text);
+		find(v, STORE_DIRECTORY, path, 0, 0, "%s", own.text);
 	while (dir != NULL && rc == 0 && (entry = readdir(dir)) != NULL)
 		rc = verify_entry(v, year, entry->d_name);
 	if (dir != NULL)
@@ -393,42 +415,75 @@ verify_unknown(struct verify *v)
 
 /* Staging, ranges ------------------------------------------------------------------------------------ */
 
-/* 1: every staging file is as the fresh ledger says; otherwise the first that is not, and why. -1: failed. */
-static int
-staging_right(struct verify *v, char *ret_path, size_t size, struct err *ret_why)
+static const struct staged *
+staged_of(const struct ledger *l, const char *file)
 {
-	int fd = staging_open_dir(v->s, false, v->e), rc = 1;
+	for (size_t i = 0; i < l->n_staging; i++)
+		if (strcmp(l->staging[i].file, file) == 0)
+			return &l->staging[i];
+	return NULL;
+}
+
+/* Is it as the ledger says? 1, 0 with the reason in ret_why, -1. */
+static int
+is_staged_right(struct verify *v, const struct staged *staged, struct err *ret_why)
+{
+	int fd = staging_open_dir(v->s, false, v->e), rc;
 	char *bytes = NULL;
 
-	for (size_t i = 0; fd != -1 && i < v->fresh.n_staging && rc == 1; i++) {
-		err_clear(ret_why);
-		if (staging_read(v->s, fd, &v->fresh.staging[i], &bytes, ret_why) != 0) {
-			snprintf(ret_path, size, STAGING_DIR "/%s", v->fresh.staging[i].file);
-			rc = 0;
-		}
-		free(bytes);
-		bytes = NULL;
-	}
+	if (fd == -1)
+		return -1;
+	err_clear(ret_why);
+	rc = staging_read(v->s, fd, staged, &bytes, ret_why) == 0;
+	free(bytes);
 	if (fd >= 0)
 		close(fd);
-	return fd == -1 ? -1 : rc;
+	if (rc == 0 && ret_why->code == ERR_NOMEM) {
+		*v->e = *ret_why;
+		return -1;
+	}
+	return rc;
+}
+
+static int
+verify_staged(struct verify *v, const char *file)
+{
+	const struct staged *staged = staged_of(&v->fresh, file);
+	char path[64];
+	struct err why;
+	int rc = staged == NULL;
+
+	for (int i = 0; i < ASK_AGAIN && rc == 0; i++) {
+		rc = is_staged_right(v, staged, &why);
+		if (rc != 0)
+			break;
+		if (read_again(v) != 0)
+			return -1;
+		staged = staged_of(&v->fresh, file);
+		rc = staged == NULL; /* it is merged */
+	}
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	snprintf(path, sizeof(path), STAGING_DIR "/%s", file);
+	find(v, STORE_STAGED, path, 0, 0, "%s; %s", why.text, why.hint);
+	return 0;
 }
 
 static int
 verify_staging(struct verify *v)
 {
-	char path[64] = "";
-	struct err why;
+	size_t n = v->fresh.n_staging;
+	struct staged *list = calloc(n + 1, sizeof(*list));
 	int rc = 0;
 
-	for (int i = 0; i < ASK_AGAIN && rc == 0; i++) {
-		rc = staging_right(v, path, sizeof(path), &why);
-		if (rc == 0 && read_again(v) != 0)
-			return -1;
-	}
-	if (rc == 0)
-		find(v, path, 0, 0, "%s; %s", why.text, why.hint);
-	return rc < 0 ? -1 : 0;
+	if (list == NULL)
+		return err_set_errno(v->e, ENOMEM, "%s: cannot list what is staged", v->s->name);
+	if (n > 0)
+		memcpy(list, v->fresh.staging, n * sizeof(*list));
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = verify_staged(v, list[i].file);
+	free(list);
+	return rc;
 }
 
 static void
@@ -438,7 +493,7 @@ verify_ranges(struct verify *v)
 		int64_t from_s = v->fresh.covered[i - 1].to_s, to_s = v->fresh.covered[i].from_s;
 
 		if (from_s < to_s)
-			find(v, NULL, from_s, to_s,
+			find(v, STORE_HOLE, NULL, from_s, to_s,
 			     "not read, between ranges that were: the next sync reads it");
 	}
 }
@@ -470,6 +525,9 @@ store_verify(struct store *s, void (*found)(void *ctx, const struct store_findin
 	rc = 0;
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = verify_day(&v, days[i]);
+	/* Without the lock a run may just be at it; and what it left behind is not called wrong before it is. */
+	for (size_t i = 0; s->repair && i < v.fresh.n_becoming && rc == 0; i++)
+		rc = verify_first(&v, &v.fresh.becoming[i]);
 	if (rc == 0 && verify_unknown(&v) == 0 && verify_staging(&v) == 0)
 		verify_ranges(&v);
 	else

@@ -115,6 +115,34 @@ first_since_s(const struct sync *s)
 	return since_s;
 }
 
+static void
+compare_clocks(struct sync *s, int64_t date_s, int64_t asked_wall_s)
+{
+	int64_t difference_s = asked_wall_s - date_s;
+
+	if (llabs(difference_s) <= llabs(s->result.clock_difference_s))
+		return;
+	if (llabs(difference_s) > CLOCK_DIFFERENCE_S &&
+	    llabs(s->result.clock_difference_s) <= CLOCK_DIFFERENCE_S)
+		log_warn(s->options.name, "msg=\"this machine's clock and the server's differ\" ours_minus_theirs_s=%lld",
+		         (long long)difference_s);
+	s->result.clock_difference_s = difference_s;
+}
+
+/* The server's Date of an earlier answer cannot lie ahead of us: a clock that was set back is seen by that even where
+ * it leaves nothing to ask. */
+static void
+compare_with_ledger(struct sync *s, const struct ledger *l, int64_t now_wall_s)
+{
+	int64_t newest_s = INT64_MIN;
+
+	for (size_t i = 0; i < l->n_covered; i++)
+		if (l->covered[i].as_of_s > newest_s)
+			newest_s = l->covered[i].as_of_s;
+	if (newest_s > now_wall_s)
+		compare_clocks(s, newest_s, now_wall_s);
+}
+
 /* Decides what this run reads. */
 static void
 plan(struct sync *s, int64_t now_wall_s)
@@ -127,6 +155,7 @@ plan(struct sync *s, int64_t now_wall_s)
 
 	s->planned = true;
 	s->now_wall_s = now_wall_s;
+	compare_with_ledger(s, l, now_wall_s);
 	if (s->options.start == SYNC_START_SINCE && l->since_s < 0) {
 		s->phase = PHASE_SINCE;
 		s->since_s = first_since_s(s);
@@ -195,20 +224,6 @@ sync_next(struct sync *s, int64_t now_wall_s, int64_t now_mono_ms, struct atlas_
 	return SYNC_ASK;
 }
 
-static void
-compare_clocks(struct sync *s, int64_t date_s, int64_t asked_wall_s)
-{
-	int64_t difference_s = asked_wall_s - date_s;
-
-	if (llabs(difference_s) <= llabs(s->result.clock_difference_s))
-		return;
-	if (llabs(difference_s) > CLOCK_DIFFERENCE_S &&
-	    llabs(s->result.clock_difference_s) <= CLOCK_DIFFERENCE_S)
-		log_warn(s->options.name, "msg=\"this machine's clock and the server's differ\" ours_minus_theirs_s=%lld",
-		         (long long)difference_s);
-	s->result.clock_difference_s = difference_s;
-}
-
 /* False where the page must not be used: the organization has failed. */
 static bool
 page_is_ours(struct sync *s, const struct page *page)
@@ -249,10 +264,13 @@ void
 sync_take_page(struct sync *s, const struct page *page, int64_t date_s, int64_t asked_wall_s,
                int64_t now_mono_ms)
 {
-	int64_t as_of_s = date_s >= 0 ? date_s : asked_wall_s;
-	int64_t limit_s = (as_of_s < asked_wall_s ? as_of_s : asked_wall_s) - s->options.settle_s;
+	/* A Date from before there were events is no clock. One ahead of ours would make a second final too soon,
+	 * and what appears late would never be looked for; too late costs questions only. */
+	bool dated = date_s >= CONTROL_S;
+	int64_t as_of_s = dated && date_s < asked_wall_s ? date_s : asked_wall_s;
+	int64_t limit_s = as_of_s - s->options.settle_s;
 
-	if (date_s >= 0)
+	if (dated)
 		compare_clocks(s, date_s, asked_wall_s);
 	if (s->phase == PHASE_PROBE)
 		s->phase = PHASE_FINISH;

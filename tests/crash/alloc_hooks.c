@@ -1,6 +1,5 @@
 #include "tests/crash/alloc_hooks.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <pthread.h>
@@ -19,7 +18,6 @@ void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t size);
 void __real_free(void *p);
-CURLcode __real_curl_global_init(long flags);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
@@ -29,7 +27,6 @@ char *__wrap_strndup(const char *text, size_t max);
 int __wrap_vasprintf(char **ret, const char *format, va_list args);
 int __wrap_asprintf(char **ret, const char *format, ...);
 void __wrap_free(void *p);
-CURLcode __wrap_curl_global_init(long flags);
 
 extern const char __executable_start; /* the linker's too */
 
@@ -220,12 +217,6 @@ __wrap_free(void *p)
 {
 	forget(p);
 	__real_free(p);
-}
-
-CURLcode
-__wrap_curl_global_init(long flags)
-{
-	return curl_global_init_mem(flags, __wrap_malloc, __wrap_free, __wrap_realloc, __wrap_strdup, __wrap_calloc);
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
 

@@ -1,8 +1,8 @@
 /* alloc_hooks.h: every allocation of the program under test, counted, kept account of, and made to fail.
  *
- * The linker sends malloc() and its like of everything in the program here (--wrap), and with it jansson's,
- * to which the program gives functions of its own; libcurl gets the same functions through curl_global_init_mem(). What libyaml, zlib, zstd, OpenSSL and libc take inside themselves is
- * not seen.
+ * The linker sends malloc() and its like of everything in the program here (--wrap), and with it jansson's and
+ * libcurl's, to which the program gives functions of its own. What libyaml, zlib, zstd, OpenSSL and libc take
+ * inside themselves is not seen.
  */
 #ifndef ORGSYNC_TESTS_CRASH_ALLOC_HOOKS_H
 #define ORGSYNC_TESTS_CRASH_ALLOC_HOOKS_H

@@ -157,7 +157,9 @@ class Usage(Cli):
     def test_help_names_what_works_and_nothing_else(self):
         """Every option in a command's help is taken by it, and every other one refused."""
         self.three()
-        values = {"--tag": "prod", "--exclude": "globex", "--max-lag": "9999d", "--config": "orgsync.yaml"}
+        values = {"--tag": "prod", "--exclude": "globex", "--max-lag": "9999d", "--config": "orgsync.yaml",
+                  "--lock-wait": "1s"}
+        beside = {("verify", "--lock-wait"): ["--repair"]}
         every = set()
         helps = {}
         for command in READING:
@@ -169,11 +171,21 @@ class Usage(Cli):
             for option in sorted(every):
                 argument = [option] + ([values[option]] if option in values else [])
                 with self.subTest(command=command, option=option):
-                    done = self.orgsync(command, *argument)
+                    done = self.orgsync(command, *argument, *beside.get((command, option), []))
                     if option in helps[command]:
                         self.assertIn(done.code, (0, 4), str(done))
                     else:
                         self.assertEqual(done.code, 2, str(done))
+
+    def test_waiting_for_a_lock_that_is_not_needed(self):
+        self.three()
+        done = self.orgsync("verify", "--lock-wait", "1s")
+        self.assertEqual((done.code, done.out), (2, ""))
+        self.assertIn("only with --repair", done.err)
+        for word in ("", "5", "-1s", "1.5h", "soon"):
+            done = self.orgsync("sync", "--lock-wait", word)
+            self.assertEqual((done.code, done.out), (2, ""), word)
+            self.assertIn("is no duration", done.err)
 
     def test_results_that_cannot_be_written(self):
         self.three()

@@ -3,6 +3,7 @@
 
 import gzip
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -89,6 +90,22 @@ class Simulated(harness.TestCase):
         self.assertGreater(sandbox.shift(3600)["now_ms"], before["now_ms"] + 3599000)
         sandbox.stop()
         sandbox.stop()
+
+    def test_a_credential_in_the_wrong_place_is_counted(self):
+        """Every test ends its sandboxes, and with that fails where one organization's credential was used for
+        another. Here two keys are exchanged in the configuration."""
+        for kind in ("digest", "service-account"):
+            sandbox = harness.Sandbox("--organizations", "3", "--events", "10", "--credentials", kind)
+            config = sandbox.config(self.directory, name=kind + ".yaml")
+            with open(config, encoding="utf-8") as text:
+                text = text.read()
+            ids = re.findall(r'org_id: "(\w+)"', text)
+            with open(config, "w", encoding="utf-8") as out:
+                out.write(text.replace(ids[0], "x").replace(ids[1], ids[0]).replace('"x"', '"%s"' % ids[1]))
+            done = harness.orgsync("test", "--json", "-c", config)
+            self.assert_code(done, 3)
+            with self.assertRaisesRegex(harness.Broken, "another organization's credential 2"):
+                sandbox.stop()
 
     def test_a_sandbox_that_cannot_start(self):
         with self.assertRaisesRegex(harness.Broken, "no address"):

@@ -122,11 +122,6 @@ def high_water(process, done):
     return most
 
 
-def is_sanitized():
-    with open(harness.program("orgsync"), "rb") as program:
-        return re.search(rb"__(asan|tsan)_init", program.read()) is not None
-
-
 class Memory(harness.TestCase):
     """What organizations send, the process stays below its cap, and nothing is lost by that."""
 
@@ -148,7 +143,7 @@ class Memory(harness.TestCase):
 
     def check_peak(self, peak, cap):
         self.assertGreater(peak, 5)
-        if not is_sanitized():
+        if not harness.is_sanitized():
             self.assertLess(peak, cap)
 
     def test_pages_of_100_megabytes(self):

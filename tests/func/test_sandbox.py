@@ -95,6 +95,7 @@ class Sandbox:
         if self.process.poll() is None:
             self.process.send_signal(sig)
         code = self.process.wait(timeout=20)
+        self.last_line = self.process.stdout.read().decode()
         self.process.stdout.close()
         assert code == 0, code
 
@@ -293,6 +294,7 @@ def test_another_organization():
         answer = sb.get("org0001", f"/api/atlas/v2/orgs/{sb.config['org0001']['org_id']}")
         assert answer.json()["id"] == sb.config["org0001"]["org_id"]
         assert answer.json()["name"] == "org0001" and answer.json()["isDeleted"] is False
+    assert re.fullmatch(r"requests \d+, with another organization's credential 1\n", sb.last_line), sb.last_line
 
 
 def test_tokens():
@@ -747,6 +749,17 @@ def test_broken_connections():
             except error:
                 pass
             assert org != "org0003" or time.monotonic() - began >= 0.29
+
+
+def test_gateways_and_empty_answers():
+    with Sandbox("--org", "1:fault=gateway:1", "--org", "2:fault=empty:1") as sb:
+        answers = [sb.events("org0001") for _ in range(20)]
+        assert {a.status for a in answers} == {502, 504}
+        assert all(a.headers["Content-Type"].startswith("text/html") and b"<html>" in a.body for a in answers)
+        answers = [sb.events("org0002") for _ in range(20)]
+        assert {a.status for a in answers} == {200}
+        assert {a.body[:6] for a in answers} == {b"", b"<html>"}
+        assert all(a.headers["Content-Type"].startswith("text/html") == (a.body != b"") for a in answers)
 
 
 def test_faults_repeat():

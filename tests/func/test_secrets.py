@@ -255,7 +255,7 @@ class Bad(Secrets):
 
     def test_faults_of_the_server(self):
         faults = ",".join("fault=%s:0.03" % kind for kind in ("429", "500", "503", "reset", "truncate", "malformed", "stale",
-                                                              "redirect", "hang"))
+                                                              "redirect", "hang", "gateway", "empty"))
         _, config = self.set_up("--org", "every/1:" + faults, "--time-scale", "1000", "--token-life", "3600000")
         self.edit(config, ("\norganizations:", "\nlimits: { deadline: 2s }\norganizations:"))
         for api in ("v2", "v1.0"):

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""Interruptions: signals, kills at any moment, two runs at once, and a disk that fails. Whatever happens, what was
+"""Interruptions: signals, two runs at once, and a disk that fails (kills: test_kill.py). Whatever happens, what was
 read is kept, the ledger claims nothing untrue, and the next run makes the archive exact."""
 
 import json
 import os
-import random
 import re
 import shutil
 import signal
@@ -15,9 +14,6 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness
 
-SEED = int(os.environ.get("ORGSYNC_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
-
-
 # A day file costs a few fsyncs: enough of them, and not more.
 DAYS = ["--from", "2026-03-01T00:00:00Z", "--to", "2026-03-07T00:00:00Z"]
 
@@ -27,21 +23,17 @@ def start_sync(config, *arguments, **options):
 
 
 class Interrupted(harness.TestCase):
-    def check_kept(self, sandbox, names, killed=False):
+    def check_kept(self, sandbox, names):
         """What is on disk is a part of the truth, whole wherever the ledger says it is covered; verify agrees."""
         for name in names:
             archive = os.path.join(self.archives, name)
-            lines, truth = harness.archive_lines(archive, killed), sandbox.events(name)
+            lines, truth = harness.archive_lines(archive), sandbox.events(name)
             some = set(lines)
             self.assertEqual(harness.difference(lines, [line for line in truth if line in some]), "")
             if not os.path.exists(os.path.join(archive, "ledger.json")):
                 continue
             ledger = harness.ledger(archive)
-            # What the ledger claims stands in day files or, after a kill, in staging that the ledger names.
-            self.assertTrue(killed or ledger["staging"] == [], ledger["staging"])
-            for staged in ledger["staging"]:
-                with open(os.path.join(archive, ".staging", staged["file"]), "rb") as file:
-                    some.update(file.read(staged["bytes"]).split(b"\n")[:-1])
+            self.assertEqual(ledger["staging"], [])
             for covered in ledger["covered"]:
                 inside = {line for line in some if covered["from"] <= json.loads(line)["created"] < covered["to"]}
                 self.assertEqual(inside, set(sandbox.events(name, "--between", covered["from"], covered["to"])))
@@ -129,39 +121,6 @@ class Signals(Interrupted):
         begun = time.monotonic()
         self.assert_code(harness.finish(process), 143)
         self.assertLess(time.monotonic() - begun, 8)
-
-
-class Killed(Interrupted):
-    def test_kill_at_any_moment(self):
-        print("seed %d" % SEED, flush=True)
-        rng = random.Random(SEED)
-        sandbox = self.sandbox("--organizations", "4", "--events", "5000", "--latency", "5", "--credentials", "mixed",
-                               "--no-limits", *DAYS,
-                               "--org", "2:burst=2026-03-05T10:00:00Z/1200,order=changing")
-        names = ["org%04d" % i for i in range(1, 5)]
-        # Each run makes its whole way (the compression changes, so every day file is written anew) and is cut
-        # off somewhere on it.
-        configs = [sandbox.config(self.directory, output="compression: " + kind, name=kind + ".yaml")
-                   for kind in ("none", "gzip")]
-        killed = 0
-        for i in range(20):
-            if i % 5 == 0:
-                for name in names:
-                    shutil.rmtree(os.path.join(self.archives, name), ignore_errors=True)
-            process = start_sync(configs[i % 2])
-            try:
-                process.wait(rng.uniform(0.01, 0.25))
-            except subprocess.TimeoutExpired:
-                process.kill()
-            done = harness.finish(process)
-            self.assertIn(done.code, (0, -signal.SIGKILL), done)
-            killed += done.code != 0
-            if i % 5 == 4:
-                self.check_kept(sandbox, [name for name in names if os.path.exists(os.path.join(self.archives, name))],
-                                killed=True)
-        self.assertGreater(killed, 3)
-        for config in configs:
-            self.check_finished(sandbox, config, names)
 
 
 class TwoRuns(Interrupted):

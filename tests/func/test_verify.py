@@ -133,9 +133,10 @@ class Files(Archives):
 
 class Ledgers(Archives):
     def edit(self, change):
+        """Changes the ledger as somebody who has its checksum right: what it says is wrong."""
         document = harness.ledger(self.archive)
         change(document)
-        write(self.path("ledger.json"), json.dumps(document, indent=1).encode())
+        harness.write_ledger(self.archive, document)
 
     def refused(self, regex, hint="."):
         """verify calls it damage, sync leaves everything alone, and the other organization goes on."""
@@ -150,6 +151,14 @@ class Ledgers(Archives):
         self.assertRegex(entry["error"]["hint"], hint)
         self.assertEqual(harness.tree(self.archive), tree)
         self.assertEqual(harness.of(report, "org0002")["outcome"], "up_to_date")
+        for command, code in (("status", 3), ("plan", 3), ("verify", 13), ("verify --repair", 13)):
+            done = harness.orgsync("--json", "-c", self.config, *command.split())
+            self.assert_code(done, code)
+            error = harness.of(json.loads(done.out), "org0001")["error"]
+            self.assertEqual(error["code"], "ledger", command)
+            self.assertRegex(error["text"], regex)
+            self.assertRegex(error["hint"], hint)
+            self.assertEqual(harness.tree(self.archive), tree, command)
 
     def test_a_sum_edited_by_hand(self):
         def change(document):
@@ -178,8 +187,46 @@ class Ledgers(Archives):
         self.assertEqual(self.findings(code=0), [])
 
     def test_of_a_newer_format(self):
-        self.edit(lambda document: document.update(format=2))
+        self.edit(lambda document: document.update(format=3))
         self.refused("written by a newer orgsync", "run the newer orgsync")
+
+    def test_edited_by_hand(self):
+        text = read(self.path("ledger.json"))
+        covered = re.search(rb'"to": "(2026[^"]*)"', text).group(1)
+        for edited in (text.replace(covered, b"2026-11-01T00:00:00Z"), text.replace(b'"events": ', b'"events": 1', 1),
+                       text + b"\n", text[:-1], text.replace(b"\n", b"\r\n"), text.replace(b"\n  ", b"\n", 1),
+                       json.dumps(json.loads(text)).encode(), json.dumps(json.loads(text), indent=1).encode(),
+                       text[:text.index(b',\n "sha256"')] + b"}\n"):
+            self.assertNotEqual(edited, text)
+            write(self.path("ledger.json"), edited)
+            self.refused("org0001/ledger.json: damaged: .*SHA-256", "bring org0001/ledger.json back from a backup")
+        write(self.path("ledger.json"), text)
+        self.assertEqual(self.findings(code=0), [])
+
+    def test_lost(self):
+        text = read(self.path("ledger.json"))
+        os.unlink(self.path("ledger.json"))
+        self.refused("ledger.json: it is not there, but day files are", "backup, or move the directory org0001 away")
+        write(self.path("ledger.json"), text)
+        os.chmod(self.path("ledger.json"), 0o600)
+        self.assertEqual(self.findings(code=0), [])
+        # Without a backup: what the hint says last.
+        os.rename(self.archive, self.archive + ".old")
+        self.sync(self.config)
+        self.assert_all_exact(self.server, ["org0001", "org0002"])
+
+    def test_of_the_format_before(self):
+        def change(document):
+            document["format"] = 1
+            for name in ("repairs", "sha256"):
+                del document[name]
+        document = harness.ledger(self.archive)
+        change(document)
+        write(self.path("ledger.json"), json.dumps(document, indent=1).encode())
+        self.assertEqual(self.findings(code=0), [])
+        self.assertEqual(self.sync(self.config)["totals"]["events_new"], 0)
+        self.assertEqual(self.findings(code=0), [])
+        self.assertEqual(harness.ledger(self.archive)["format"], 2)
 
     def test_no_sound_text(self):
         text = read(self.path("ledger.json"))

@@ -12,7 +12,7 @@ import zlib
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import fleet
 import harness
-from hostile import Tenant
+from hostile import Tenant, stamp
 
 FAULTS = {}
 
@@ -478,6 +478,52 @@ class Lengths(fleet.Fleet):
         self.assertEqual(entry["outcome"], "failed")
         self.assertLessEqual(self.asked["all_kinds"], 1 + 4 * 2 + 4)
         self.exact_after("all_kinds")
+
+
+# In the middle of a history, of which some was read by then: (fault, error, its words, requests at most after it).
+MIDWAY = (
+    (truncated_body, "network", "broke off", 8), (length_too_small, "page", "no page of events", 60),
+    (gzip_bomb, "too_big", "larger than the", 60),
+    (headers_without_end, "too_big", "header", 8), (hang_in_the_body, "timeout", "nothing came for", 8),
+    (trickle_of_the_body, "timeout", "was not complete within", 8), (reset_without_a_word, "network", "no answer", 12),
+    (encoding_br, "network", "not asked for", 8), (web_page_with_200, "server", "web page", 8),
+    (empty_200, "page", "no page of events", 60), (status_204, "server", "status 204", 8),
+    (redirect_302, "redirect", "status 302", 8), (redirect_308, "redirect", "status 308", 8),
+)
+
+
+class Midway(fleet.Fleet):
+    """The fault begins after four good answers: what these proved complete is kept, and nothing else is claimed."""
+
+    GOOD = 4
+
+    @staticmethod
+    def TENANTS():
+        return [Tenant("midway_%s%s" % (fault.__name__, "" if times is None else "_once"), fault, count=40, rows=3,
+                       times=times, after=Midway.GOOD) for fault, _, _, _ in MIDWAY for times in (None, 1)]
+
+    def claims_are_true(self, name):
+        kept = set(self.after_first[name])
+        self.assertLessEqual(kept, set(self.tenants[name].lines()), name)
+        for second, data in self.tenants[name].good:
+            if any(one["from"] <= stamp(second) < one["to"] for one in self.covered[name]):
+                self.assertIn(data, kept, "%s claims a second that it does not hold: %s" % (name, stamp(second)))
+
+    def test_what_was_read_is_kept(self):
+        for fault, code, words, requests in MIDWAY:
+            name = "midway_" + fault.__name__
+            with self.subTest(name=name):
+                kept = len(self.after_first[name])
+                # Each page ends in the middle of nothing: one event a second, so all but the oldest row of it.
+                self.assertGreaterEqual(kept, 2 * self.GOOD)
+                self.assertLess(kept, 40)
+                self.fails(name, code, words, requests=1 + self.GOOD + 1 + requests, kept=kept)
+                self.assertEqual(self.after_first[name], self.tenants[name].lines()[-kept:], name)
+                self.claims_are_true(name)
+                if code == "redirect" and "308" in words:
+                    self.fails(name + "_once", code, words, requests=1 + self.GOOD + 1 + requests, kept=kept)
+                else:
+                    self.recovers(name + "_once", requests=60)
 
 
 def http_1_0(x):

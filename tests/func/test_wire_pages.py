@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import fleet
@@ -67,6 +68,31 @@ beside("unknown_members", more=b',"x":{"results":[1]},"\\u0072esult":[],"\xff\xf
 beside("next_that_is_always_there", more=b',"link":1')
 PAGES["next_that_is_always_there"] = (lambda x: x.answer(x.page().replace(
     b'"links":[]', b'"links":[{"rel":"next","href":"https://login.invalid/steal"}]')), False, {})
+
+
+# ---- clocks
+
+def dated(name, line):
+    """A page with another Date field, or none."""
+    def fault(x):
+        body = x.page()
+        date = x.head(len(body)).split(b"\r\n")[1]
+        assert date.startswith(b"Date: ")
+        x.send(x.head(len(body)).replace(date + b"\r\n", line) + body)
+        return True
+    PAGES[name] = (fault, False, {})
+
+
+CLOCKS = ("date_absent", "date_empty", "date_in_words", "date_number", "date_of_1970", "date_of_9999", "date_tomorrow",
+          "date_twice")
+dated("date_absent", b"")
+dated("date_empty", b"Date:\r\n")
+dated("date_in_words", b"Date: yesterday\r\n")
+dated("date_number", b"Date: 1786331210\r\n")
+dated("date_of_1970", b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n")
+dated("date_of_9999", b"Date: Fri, 31 Dec 9999 23:59:59 GMT\r\n")
+dated("date_tomorrow", time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT\r\n", time.gmtime(time.time() + 86400)).encode())
+dated("date_twice", b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\nDate: Fri, 31 Dec 9999 23:59:59 GMT\r\n")
 
 
 # ---- events
@@ -241,6 +267,19 @@ class Pages(fleet.Fleet):
 
     def test_members_of_the_page_that_are_unknown(self):
         self.exact("unknown_members")
+
+    def test_clocks_that_are_wrong(self):
+        """Nothing is covered that has not happened, and nothing is final too soon, whatever the server's Date says."""
+        self.exact(*CLOCKS)
+        for name in CLOCKS:
+            with self.subTest(name=name):
+                covered, now = harness.ledger(os.path.join(self.shared, "archives", name))["covered"], int(time.time())
+                self.assertEqual([a["to"] for a in covered[:-1]], [b["from"] for b in covered[1:]])
+                for one in covered:
+                    self.assertLess(now - 600, epoch(one["as_of"]))
+                    self.assertLessEqual(epoch(one["as_of"]), now)
+                self.assertLess(now - 600, epoch(covered[-1]["to"]))
+                self.assertLess(epoch(covered[-1]["to"]), now - 100)
 
     # ---- events
 

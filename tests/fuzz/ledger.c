@@ -1,4 +1,4 @@
-/* A ledger: lib/store/ledger_json.c and ledger.c. The input is the text of a ledger.json. */
+/* A ledger: lib/store/ledger_read.c, ledger_write.c and ledger.c. The input is the text of a ledger.json. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -116,7 +116,8 @@ static void
 write_ledger(struct world *w)
 {
 	struct ledger l;
-	struct staged staged = { .file = "000007.ndjson", .bytes = w->part[PART_STAGED].len };
+	struct staged staged = { .file = "000007.ndjson", .bytes = w->part[PART_STAGED].len,
+		                 .from_s = DAY_S, .to_s = DAY_S + S_PER_DAY };
 	struct buf b;
 
 	ledger_init(&l);

@@ -54,6 +54,12 @@ def program(name):
     return path if os.path.exists(path) else os.path.join(BUILDDIR, name)
 
 
+def is_sanitized():
+    """Whether orgsync was built with a sanitizer, which has memory of its own and takes its time."""
+    with open(program("orgsync"), "rb") as binary:
+        return re.search(rb"__(asan|tsan)_init", binary.read()) is not None
+
+
 def environment(**changes):
     """The environment for a program: ours without what would change its behaviour, with the changes;
     a change to None takes a variable away."""
@@ -131,14 +137,16 @@ class Sandbox:
             raise Broken("no address in %r\n%s" % (line, finish(self.process)))
         self.url = match.group(1)
 
-    def stop(self):
-        """Ends the sandbox as a user would; it has to end cleanly. Calling it again does nothing."""
+    def stop(self, violations=0):
+        """Ends the sandbox as a user would; it has to end cleanly, and to have counted just so many requests with
+        another organization's credential. Calling it again does nothing."""
         if self.process is None:
             return
         process, self.process = self.process, None
         process.send_signal(signal.SIGTERM)
         done = finish(process)
-        if done.code != 0:
+        said = re.search(r"^requests \d+, with another organization's credential (\d+)$", done.out, re.M)
+        if done.code != 0 or not said or int(said.group(1)) != violations:
             raise Broken(str(done))
 
     def _print(self, *arguments):
@@ -229,6 +237,13 @@ def ledger(archive):
     """An organization's ledger."""
     with open(os.path.join(archive, "ledger.json"), encoding="utf-8") as text:
         return json.load(text)
+
+
+def write_ledger(archive, document):
+    """Writes an organization's ledger anew, with the checksum that it then has to have."""
+    body = json.dumps({key: value for key, value in document.items() if key != "sha256"}, indent=1)[:-1].rstrip()
+    with open(os.path.join(archive, "ledger.json"), "w", encoding="utf-8") as out:
+        out.write('%s,\n "sha256": "%s"}\n' % (body, hashlib.sha256(body.encode()).hexdigest()))
 
 
 def day_files(archive):

@@ -45,12 +45,14 @@ class Tenant:
 
     FIRST = epoch("2026-10-01T00:00:00Z")
 
-    def __init__(self, name, fault=None, count=8, times=None, early=False, latency=0, rows=500):
+    def __init__(self, name, fault=None, count=8, times=None, early=False, latency=0, rows=500,
+                 after=0):
         self.name = name
         self.org_id = hashlib.sha256(name.encode()).hexdigest()[:24]
         self.user, self.secret = "public-" + self.org_id[:8], "secret-" + self.org_id
         self.fault = fault           # None: honest
         self.times = times           # the fault is committed so often; None: always
+        self.after = after           # and only after so many good answers
         self.early = early           # before the credential is looked at, too
         self.latency, self.rows = latency, rows
         self.good = [(self.FIRST + 28800 * i, event(self, i, self.FIRST + 28800 * i)) for i in range(count)]
@@ -261,7 +263,8 @@ class Server:
             tenant.asked += known
             tenant.challenged += not known
             wicked = tenant.fault is not None and not self.healed and (known or tenant.early) and \
-                (tenant.times is None or tenant.faults < tenant.times)
+                (tenant.times is None or tenant.faults < tenant.times) and \
+                tenant.asked - tenant.faults > tenant.after
             tenant.faults += wicked
         if wicked and tenant.fault(x):
             return

@@ -133,8 +133,8 @@ test_commit(struct store *s, int64_t from_s, int64_t to_s, int64_t as_of_s, bool
 	HOLDS(store_commit(s, &c, from_s < to_s, finish, &e) == 0, "%s", e.text);
 }
 
-static void
-read_day_file(int dirfd, const char *name, enum ledger_suffix suffix, struct buf *b)
+void
+test_read_file(const struct place *p, const char *path, enum ledger_suffix suffix, struct buf *b)
 {
 	struct day_reader r;
 	const char *bytes;
@@ -144,7 +144,7 @@ read_day_file(int dirfd, const char *name, enum ledger_suffix suffix, struct buf
 
 	err_clear(&e);
 	day_reader_init(&r);
-	HOLDS(day_reader_open(&r, dirfd, name, suffix, false, name, &e) == 0, "%s", e.text);
+	HOLDS(day_reader_open(&r, p->fd, path, suffix, false, path, &e) == 0, "%s", e.text);
 	while ((rc = day_reader_bytes(&r, UINT64_MAX, &bytes, &len, &e)) == 1)
 		HOLDS(buf_append(b, bytes, len) == 0, "memory");
 	HOLDS(rc == 0, "%s", e.text);
@@ -163,7 +163,7 @@ test_read_day(const struct place *p, const char *name, int64_t day_s, struct buf
 		if (!test_exists(p, path))
 			continue;
 		HOLDS(found++ == 0, "%s has another suffix too", path);
-		read_day_file(p->fd, path, (enum ledger_suffix)i, b);
+		test_read_file(p, path, (enum ledger_suffix)i, b);
 	}
 }
 
@@ -218,7 +218,7 @@ test_tree(const struct place *p, const char *path, struct buf *b)
 		if (S_ISDIR(st.st_mode))
 			test_tree(p, below, b);
 		else if (dayfile_parse_name(list[i]->d_name, &day_s, &suffix))
-			read_day_file(p->fd, below, suffix, b);
+			test_read_file(p, below, suffix, b);
 		else
 			test_read(p, below, b);
 		free(list[i]);

@@ -19,7 +19,7 @@
 /* As ck_assert_msg(), without its system call for each success. */
 #define HOLDS(what, ...) do { \
 	if (!(what)) { \
-		char holds_text_[500]; \
+		char holds_text_[1000]; \
 		snprintf(holds_text_, sizeof(holds_text_), __VA_ARGS__); \
 		ck_abort_msg("%s: %s", #what, holds_text_); \
 	} \
@@ -47,6 +47,8 @@ void test_commit(struct store *s, int64_t from_s, int64_t to_s, int64_t as_of_s,
 /* The uncompressed content of the day's file, whichever suffix it has; empty where there is none. Fails
  * where it has more than one. */
 void test_read_day(const struct place *p, const char *name, int64_t day_s, struct buf *b);
+/* The uncompressed content of one day file, appended to b. */
+void test_read_file(const struct place *p, const char *path, enum ledger_suffix suffix, struct buf *b);
 bool test_exists(const struct place *p, const char *path);
 void test_read(const struct place *p, const char *path, struct buf *b);
 void test_write(const struct place *p, const char *path, const void *bytes, size_t len);

@@ -48,6 +48,12 @@ START_TEST(test_errno)
 	ck_assert_int_eq(e.retry, ERR_RETRY_OPERATOR);
 	ck_assert_ptr_nonnull(strstr(e.hint, "make room"));
 	err_clear(&e);
+	ck_assert_int_eq(err_set_errno(&e, EMFILE, "x"), -1);
+	ck_assert_ptr_nonnull(strstr(e.hint, "ulimit -n"));
+	err_clear(&e);
+	ck_assert_int_eq(err_set_errno(&e, ENFILE, "x"), -1);
+	ck_assert_ptr_nonnull(strstr(e.hint, "whole system"));
+	err_clear(&e);
 	ck_assert_int_eq(err_set_errno(&e, ENOMEM, "x"), -1);
 	ck_assert_int_eq(e.code, ERR_NOMEM);
 	err_clear(&e);

@@ -177,14 +177,15 @@ START_TEST(test_create)
 	ck_assert_int_eq(file_sync(fd, "new", &e), 0);
 	close(fd);
 	assert_content("new", "abc");
-	/* An old file goes, and a link is replaced itself: what it leads to stays. */
+	/* A link is refused, and what it leads to stays; so is a pipe. An old file goes. */
 	ck_assert_int_eq(symlinkat("new", dir, "link"), 0);
-	fd = file_create(dir, "link", "link", &e);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(file_write(fd, "other", 5, "link", &e), 0);
-	close(fd);
+	ck_assert_int_eq(file_create(dir, "link", "link", &e), -1);
+	assert_err(ERR_IO, "symbolic link");
+	ck_assert_int_eq(mkfifoat(dir, "pipe", 0600), 0);
+	ck_assert_int_eq(file_create(dir, "pipe", "pipe", &e), -1);
+	assert_err(ERR_IO, "no regular file");
+	ck_assert_int_eq(faccessat(dir, "pipe", F_OK, AT_SYMLINK_NOFOLLOW), 0);
 	assert_content("new", "abc");
-	assert_content("link", "other");
 	fd = file_create(dir, "new", "new", &e);
 	ck_assert_int_ge(fd, 0);
 	close(fd);
@@ -275,11 +276,15 @@ START_TEST(test_replace)
 	ck_assert_int_eq(file_replace(dir, "f", "", 0, "f", &e), 0);
 	assert_content("f", "");
 	ck_assert_int_eq(mode_of("f"), 0600);
-	/* What an interrupted run left is no obstacle, and a link is not followed. */
-	ck_assert_int_eq(symlinkat("f", dir, "f.tmp"), 0);
+	/* What an interrupted run left is no obstacle; a link is one, and is not followed. */
+	ck_assert_int_eq(file_replace(dir, "f.tmp", "left", 4, "f.tmp", &e), 0);
 	ck_assert_int_eq(file_replace(dir, "f", "two", 3, "f", &e), 0);
 	assert_content("f", "two");
 	ck_assert_int_eq(faccessat(dir, "f.tmp", F_OK, AT_SYMLINK_NOFOLLOW), -1);
+	ck_assert_int_eq(symlinkat("f", dir, "f.tmp"), 0);
+	ck_assert_int_eq(file_replace(dir, "f", "three", 5, "f", &e), -1);
+	assert_err(ERR_IO, "symbolic link");
+	assert_content("f", "two");
 	ck_assert_int_eq(symlinkat("f", dir, "link"), 0);
 	ck_assert_int_eq(file_replace(dir, "link", "three", 5, "link", &e), 0);
 	assert_content("f", "two");
@@ -328,7 +333,7 @@ START_TEST(test_remove_rename)
 	ck_assert_int_eq(file_remove(other, "g", "g", &e), 0);
 	ck_assert_int_eq(file_remove(other, "g", "g", &e), 0);
 	ck_assert_int_eq(file_remove(dir, "other", "other", &e), -1);
-	assert_err(ERR_IO, "remove");
+	assert_err(ERR_IO, "no regular file");
 	close(other);
 	ck_assert_int_eq(file_sync(-1, "nothing", &e), -1);
 	assert_err(ERR_IO, "fsync");

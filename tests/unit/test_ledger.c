@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/rng.h"
+#include "lib/store/dayfile.h"
 #include "lib/store/ledger.h"
 
 #define BASE_S INT64_C(1754870400) /* 2025-08-11T00:00:00Z */
@@ -267,6 +268,8 @@ fill(struct ledger *l)
 {
 	struct day d;
 	struct covered c = { BASE_S, BASE_S + 100, BASE_S + 5000, INT64_MAX, questions[2] };
+	const struct repair moving = { "2025-08-10.1", "2025-08-10.ndjson.gz", true, BASE_S - 86400, BASE_S, 12 };
+	const struct repair moved = { "staging.12", "", false, BASE_S, BASE_S + 1, 0 };
 
 	ledger_init(l);
 	memcpy(l->org_id, "32b6e34b3d91647abb20e7b8", 25);
@@ -287,6 +290,10 @@ fill(struct ledger *l)
 	l->n_staging = 1;
 	strcpy(l->staging[0].file, "000001.ndjson");
 	l->staging[0].bytes = 77;
+	l->staging[0].from_s = BASE_S + 5;
+	l->staging[0].to_s = BASE_S + 9;
+	ck_assert_int_eq(ledger_add_repair(l, &moving), 0);
+	ck_assert_int_eq(ledger_add_repair(l, &moved), 0);
 }
 
 START_TEST(days_stand_in_order)
@@ -312,24 +319,52 @@ START_TEST(days_stand_in_order)
 }
 END_TEST
 
-static const char sound[] =
-"{\"format\": 1,\n \"org_id\": \"32b6e34b3d91647abb20e7b8\",\n \"since\": \"2025-08-11T00:00:00Z\",\n"
-" \"covered\": [\n"
-"  {\"from\": \"2025-08-11T00:00:00Z\", \"to\": \"2025-08-11T00:01:40Z\", \"as_of\": \"2025-08-11T01:23:20Z\","
-" \"event_types\": [\"A\", \"B\"], \"include_raw\": true},\n"
-"  {\"from\": \"2025-08-11T00:01:40Z\", \"to\": \"2025-08-11T00:03:20Z\", \"as_of\": \"2025-08-11T01:40:00Z\","
-" \"overlap\": 3600, \"event_types\": null, \"include_raw\": true}],\n"
-" \"days\": {\n  \"2025-08-11\": {\"suffix\": \".ndjson.zst\", \"events\": 2, \"bytes\": 40, \"first\":"
-" \"2025-08-11T00:00:01Z\", \"last\": \"2025-08-11T23:59:59.500000000Z\", \"sha256\":"
+#define COVERED \
+" \"org_id\": \"32b6e34b3d91647abb20e7b8\",\n \"since\": \"2025-08-11T00:00:00Z\",\n" \
+" \"covered\": [\n" \
+"  {\"from\": \"2025-08-11T00:00:00Z\", \"to\": \"2025-08-11T00:01:40Z\", \"as_of\": \"2025-08-11T01:23:20Z\"," \
+" \"event_types\": [\"A\", \"B\"], \"include_raw\": true},\n" \
+"  {\"from\": \"2025-08-11T00:01:40Z\", \"to\": \"2025-08-11T00:03:20Z\", \"as_of\": \"2025-08-11T01:40:00Z\"," \
+" \"overlap\": 3600, \"event_types\": null, \"include_raw\": true}],\n" \
+" \"days\": {\n  \"2025-08-11\": {\"suffix\": \".ndjson.zst\", \"events\": 2, \"bytes\": 40, \"first\":" \
+" \"2025-08-11T00:00:01Z\", \"last\": \"2025-08-11T23:59:59.500000000Z\", \"sha256\":" \
 " \"0707070707070707070707070707070707070707070707070707070707070707\"}},\n"
-" \"staging\": [\n  {\"file\": \"000001.ndjson\", \"bytes\": 5, \"sha256\":"
-" \"0707070707070707070707070707070707070707070707070707070707070707\"}],\n"
+#define SHA " \"sha256\": \"0707070707070707070707070707070707070707070707070707070707070707\"}],\n"
+
+/* Of format 1, which is read. */
+static const char sound[] =
+"{\"format\": 1,\n" COVERED
+" \"staging\": [\n  {\"file\": \"000001.ndjson\", \"bytes\": 5," SHA
 " \"becoming\": {}}\n";
+
+/* What is written, but for its last line. */
+static const char written[] =
+"{\"format\": 2,\n" COVERED
+" \"staging\": [\n  {\"file\": \"000001.ndjson\", \"bytes\": 5, \"from\": \"2025-08-11T00:00:00Z\", \"to\":"
+" \"2025-08-11T00:00:07Z\"," SHA
+" \"becoming\": {},\n"
+" \"repairs\": [\n"
+"  {\"aside\": \"2025-08-10.1\", \"file\": \"2025-08-10.ndjson.gz\", \"moving\": true, \"from\":"
+" \"2025-08-10T00:00:00Z\", \"to\": \"2025-08-11T00:00:00Z\", \"events\": 12},\n"
+"  {\"aside\": \"2025-08-09.3\", \"file\": null, \"moving\": false, \"from\": \"2025-08-09T00:00:00Z\", \"to\":"
+" \"2025-08-10T00:00:00Z\", \"events\": 1}]";
+
+/* Puts the last line after the text. */
+static void
+seal(struct buf *b)
+{
+	unsigned char sha256[32];
+	char hex[65];
+
+	ck_assert_int_eq(sha256_of(b->data, b->len, sha256), 0);
+	sha256_hex(sha256, hex);
+	ck_assert_int_eq(buf_printf(b, ",\n \"sha256\": \"%s\"}\n", hex), 0);
+}
 
 START_TEST(text_is_what_the_book_says)
 {
+	struct buf b, again;
 	struct ledger l;
-	struct buf b;
 	struct err e;
 
 	err_clear(&e);
@@ -340,9 +375,23 @@ START_TEST(text_is_what_the_book_says)
 	ck_assert_uint_eq(l.n_covered, 2);
 	ck_assert(l.covered[0].overlap_s == INT64_MAX && l.covered[1].overlap_s == 3600);
 	ck_assert(l.days[0].last_ns == (BASE_S + 86399) * INT64_C(1000000000) + 500000000);
-	ck_assert_int_eq(ledger_write(&l, &b), 0);
-	ck_assert_uint_eq(b.len, strlen(sound));
-	ck_assert_int_eq(memcmp(b.data, sound, b.len), 0);
+	ck_assert(l.staging[0].from_s == 0 && l.staging[0].to_s == LEDGER_TIME_MAX_S); /* nobody knows */
+	ck_assert_uint_eq(l.n_repairs, 0);
+	hold_text(&l, 0);
+	ck_assert_int_eq(buf_append_str(&b, written), 0);
+	seal(&b);
+	ck_assert_msg(ledger_read(&l, b.data, b.len, "acme/ledger.json", &e) == 0, "%s", e.text);
+	ck_assert(l.staging[0].from_s == BASE_S && l.staging[0].to_s == BASE_S + 7);
+	ck_assert_uint_eq(l.n_repairs, 2);
+	ck_assert_str_eq(l.repairs[0].file, "2025-08-10.ndjson.gz");
+	ck_assert_str_eq(l.repairs[1].aside, "2025-08-09.3");
+	ck_assert_str_eq(l.repairs[1].file, "");
+	ck_assert(l.repairs[0].moving && !l.repairs[1].moving && l.repairs[0].events == 12);
+	buf_init(&again, 1 << 20);
+	ck_assert_int_eq(ledger_write(&l, &again), 0);
+	ck_assert_uint_eq(again.len, b.len);
+	ck_assert_int_eq(memcmp(again.data, b.data, b.len), 0);
+	buf_free(&again);
 	buf_free(&b);
 	ledger_free(&l);
 }
@@ -430,9 +479,93 @@ START_TEST(damaged_text_is_refused)
 }
 END_TEST
 
+/* As wrong[], of what only format 2 has; the last line is right each time. */
+static const struct { const char *old, *new; } wrong_2[] = {
+	{ "\"format\": 2", "\"format\": 1" },
+	{ "\"from\": \"2025-08-11T00:00:00Z\", \"to\": \"2025-08-11T00:00:07Z\",", "" },
+	{ "\"2025-08-11T00:00:07Z\"", "\"2025-08-11T00:00:00Z\"" },
+	{ "2025-08-10.1", "../08-10.1" },
+	{ "2025-08-10.1", ".." },
+	{ "2025-08-10.1", "2025/08-10.1" },
+	{ "2025-08-10.1", "2025-08-10.1111111111111" },
+	{ "\"aside\": \"2025-08-10.1\"", "\"aside\": null" },
+	{ "2025-08-10.ndjson.gz", "../../acme/ledger.json" },
+	{ "2025-08-10.ndjson.gz", "ledger.json" },
+	{ "\"moving\": true", "\"moving\": 1" },
+	{ "\"moving\": true, ", "" },
+	{ "\"moving\": true", "\"moving\": true, \"more\": 1" },
+	{ "\"from\": \"2025-08-10T00:00:00Z\"", "\"from\": \"2025-08-12T00:00:00Z\"" },
+	{ "\"events\": 12", "\"events\": -12" },
+	{ "\"repairs\": [", "\"repairs\": null, \"other\": [" },
+	{ "\"repairs\": [", "\"others\": [" },
+};
+
+START_TEST(damaged_text_of_format_2_is_refused)
+{
+	struct ledger l;
+	struct err e;
+	struct buf b;
+	const char *at;
+
+	buf_init(&b, 1 << 20);
+	for (size_t i = 0; i < sizeof(wrong_2) / sizeof(wrong_2[0]); i++) {
+		buf_reset(&b);
+		at = strstr(written, wrong_2[i].old);
+		ck_assert_msg(at != NULL, "no %s", wrong_2[i].old);
+		ck_assert_int_eq(buf_append(&b, written, (size_t)(at - written)), 0);
+		ck_assert_int_eq(buf_append_str(&b, wrong_2[i].new), 0);
+		ck_assert_int_eq(buf_append_str(&b, at + strlen(wrong_2[i].old)), 0);
+		seal(&b);
+		ledger_init(&l);
+		err_clear(&e);
+		ck_assert_msg(ledger_read(&l, b.data, b.len, "acme/ledger.json", &e) == -1, "%s -> %s was read",
+		              wrong_2[i].old, wrong_2[i].new);
+		ck_assert_int_eq(e.code, ERR_LEDGER);
+		ck_assert_msg(strstr(e.text, "SHA-256") == NULL, "%s", e.text);
+		ledger_free(&l);
+	}
+	buf_free(&b);
+}
+END_TEST
+
+/* Every single byte that is changed, put in or taken out is found. */
+START_TEST(its_own_sum_finds_every_edit)
+{
+	struct buf b;
+	struct ledger l;
+	struct err e;
+
+	buf_init(&b, 1 << 20);
+	ck_assert_int_eq(buf_append_str(&b, written), 0);
+	seal(&b);
+	for (size_t at = 0; at < b.len; at++)
+		for (int how = 0; how < 3; how++) {
+			char *text = malloc(b.len + 1);
+			size_t len = b.len;
+
+			ck_assert_ptr_nonnull(text);
+			memcpy(text, b.data, len);
+			if (how == 0) {
+				text[at] ^= 1;
+			} else if (how == 1) {
+				memmove(text + at, text + at + 1, --len - at);
+			} else {
+				memmove(text + at + 1, text + at, len++ - at);
+				text[at] = ' ';
+			}
+			err_clear(&e);
+			ledger_init(&l);
+			HOLDS(ledger_read(&l, text, len, "x", &e) == -1 && e.code == ERR_LEDGER, "byte %zu, %d", at, how);
+			ledger_free(&l);
+			free(text);
+		}
+	buf_free(&b);
+}
+END_TEST
+
 START_TEST(newer_format_is_named)
 {
-	static const char newer[] = "{\"format\": 2, \"something\": \"else\"}";
+	static const char newer[] = "{\"format\": 3, \"something\": \"else\"}";
 	struct ledger l;
 	struct err e;
 
@@ -440,7 +573,7 @@ START_TEST(newer_format_is_named)
 	ledger_init(&l);
 	ck_assert_int_eq(ledger_read(&l, newer, strlen(newer), "acme/ledger.json", &e), -1);
 	ck_assert_int_eq(e.code, ERR_LEDGER);
-	ck_assert_ptr_nonnull(strstr(e.text, "newer orgsync (format 2"));
+	ck_assert_ptr_nonnull(strstr(e.text, "newer orgsync (format 3"));
 	ledger_free(&l);
 }
 END_TEST
@@ -496,6 +629,8 @@ main(void)
 	tcase_add_test(t, days_stand_in_order);
 	tcase_add_test(t, text_is_what_the_book_says);
 	tcase_add_test(t, damaged_text_is_refused);
+	tcase_add_test(t, damaged_text_of_format_2_is_refused);
+	tcase_add_test(t, its_own_sum_finds_every_edit);
 	tcase_add_test(t, newer_format_is_named);
 	tcase_add_test(t, mangled_text);
 	suite_add_tcase(s, t);

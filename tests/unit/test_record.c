@@ -11,6 +11,8 @@
 #include "cmd/orgsync/record.h"
 #include "lib/base/file.h"
 
+#define NOW_S (1795312800 + INT64_C(365) * 86400)
+
 static char directory[200];
 static int output = -1, runs = -1;
 
@@ -102,7 +104,7 @@ last_of(struct record_last *ret, size_t *ret_unreadable)
 	struct err e;
 
 	err_clear(&e);
-	ck_assert_int_eq(record_last(output, wanted, 3, ret, ret_unreadable, &e), 0);
+	ck_assert_int_eq(record_last(output, wanted, 3, NOW_S, ret, ret_unreadable, &e), 0);
 }
 
 /* Seconds are too coarse to tell which came last; the order of the records does. */
@@ -236,6 +238,25 @@ START_TEST(looks_back_so_far_and_no_further)
 }
 END_TEST
 
+/* A clock that was a year ahead must not say for a year what came of the last run. */
+START_TEST(the_future_is_passed_over)
+{
+	static const enum run_outcome done[] = { RUN_DONE, RUN_DONE, RUN_DONE };
+	static const enum run_outcome failed[] = { RUN_FAILED, RUN_FAILED, RUN_FAILED };
+	char run[RECORD_RUN_MAX];
+	struct record_last last[3];
+	size_t unreadable;
+
+	write_run(1795312800, done, run);
+	for (int i = 0; i < RECORD_LOOK_BACK; i++)
+		write_run(NOW_S + 365 * 86400 + i * 60, failed, run);
+	write_run(NOW_S + 200, failed, run); /* but not what runs a little ahead */
+	last_of(last, &unreadable);
+	ck_assert_int_eq(last[0].success_s, 1795312800);
+	ck_assert_int_eq(last[0].error_s, NOW_S + 200);
+}
+END_TEST
+
 START_TEST(nothing_there)
 {
 	struct record_last last[3];
@@ -292,6 +313,7 @@ main(void)
 	tcase_add_test(tc, names_are_unique);
 	tcase_add_test(tc, damage_is_passed_over);
 	tcase_add_test(tc, looks_back_so_far_and_no_further);
+	tcase_add_test(tc, the_future_is_passed_over);
 	tcase_add_test(tc, nothing_there);
 	tcase_add_test(tc, totals);
 	suite_add_tcase(suite, tc);

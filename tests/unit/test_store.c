@@ -507,6 +507,8 @@ END_TEST
 START_TEST(damaged_day_files)
 {
 	static const char *const how[] = { "byte", "cut", "gone", "longer", "unknown", "empty" };
+	static const char knows_nothing[] = "{\"format\": 1, \"org_id\": \"" ORG_A "\", \"since\": null, \"covered\": [],"
+		" \"staging\": [], \"becoming\": {}, \"days\": {}}";
 	char path[80];
 	struct buf b, after;
 
@@ -536,7 +538,7 @@ START_TEST(damaged_day_files)
 			b.len = 0;
 		ck_assert_int_eq(unlinkat(place.fd, path, 0), 0);
 		if (i % 6 == 4)
-			ck_assert_int_eq(unlinkat(place.fd, "acme/ledger.json", 0), 0);
+			test_write(&place, "acme/ledger.json", knows_nothing, strlen(knows_nothing));
 		if (i % 6 != 2)
 			test_write(&place, path, b.data, b.len);
 		store_close(s);
@@ -556,6 +558,37 @@ START_TEST(damaged_day_files)
 	}
 	buf_free(&b);
 	buf_free(&after);
+}
+END_TEST
+
+/* A file that is gone, or shorter, is noticed where its seconds are read again, even if nothing new came for it; not
+ * where they are none of the run's. */
+START_TEST(missing_day_files_are_noticed)
+{
+	static const char path[] = "acme/events/2025/2025-08-11.ndjson";
+	struct covered here = { BASE_S + 50, BASE_S + 200, BASE_S + 90000, INT64_MAX, { NULL, 0, true } };
+	struct covered later = { BASE_S + DAY_S, BASE_S + DAY_S + 9, BASE_S + 2 * DAY_S, INT64_MAX, { NULL, 0, true } };
+	struct store *s;
+	struct err e;
+
+	for (int i = 0; i < 2; i++) {
+		s = test_open(&place, "acme", LEDGER_PLAIN);
+		put_made(s, 1, BASE_S, 0);
+		test_commit(s, BASE_S, BASE_S + 100, BASE_S + 90000, true);
+		if (i == 0)
+			ck_assert_int_eq(unlinkat(place.fd, path, 0), 0);
+		else
+			test_write(&place, path, "x", 1);
+		err_clear(&e);
+		HOLDS(store_commit(s, &later, 1, true, &e) == 0, "%s", e.text);
+		HOLDS(store_commit(s, &here, 1, true, &e) == -1 && e.code == ERR_DAMAGE, "%s", e.text);
+		HOLDS(strstr(e.text, path) != NULL && strstr(e.hint, "--repair") != NULL, "%s; %s", e.text, e.hint);
+		store_close(s);
+		s = test_open(&place, "acme", LEDGER_PLAIN);
+		ck_assert(!ledger_covers(store_ledger(s), BASE_S + 100, BASE_S + 101)); /* nothing was claimed */
+		store_close(s);
+		place_empty(&place);
+	}
 }
 END_TEST
 
@@ -812,6 +845,13 @@ START_TEST(ledgers_that_cannot_be_trusted)
 	test_write(&place, "acme/ledger.json", "{\"format\": 7}", 13);
 	expect_no_open("acme", ORG_A, ERR_LEDGER, "newer");
 	ck_assert_int_eq(unlinkat(place.fd, "acme/ledger.json", 0), 0);
+	/* What a first run that was ended left aside nobody had to know; day files somebody had. */
+	ck_assert_int_eq(mkdirat(place.fd, "acme/events", 0700), 0);
+	ck_assert_int_eq(mkdirat(place.fd, "acme/events/2025", 0700), 0);
+	test_write(&place, "acme/events/2025/2025-08-11.ndjson.tmp", "x", 1);
+	store_close(test_open(&place, "acme", LEDGER_PLAIN));
+	test_write(&place, "acme/events/2025/2025-08-11.ndjson", "x", 1);
+	expect_no_open("acme", ORG_A, ERR_LEDGER, "it is not there, but day files are");
 	ck_assert_int_eq(mkdirat(place.fd, "acme/ledger.json", 0700), 0);
 	expect_no_open("acme", ORG_A, ERR_IO, "no regular file");
 }
@@ -1123,6 +1163,7 @@ main(void)
 	tcase_add_test(t, names_that_are_none);
 	tcase_add_test(t, links_are_not_followed);
 	tcase_add_test(t, damaged_day_files);
+	tcase_add_test(t, missing_day_files_are_noticed);
 	tcase_add_test(t, mangled_day_files);
 	tcase_add_test(t, damaged_staging);
 	tcase_add_test(t, leftovers_go);

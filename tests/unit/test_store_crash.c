@@ -1,49 +1,33 @@
 /* test_store_crash.c: a run is ended before each of its steps that change the disk, and gone on with.
  *
- * Killed: the process is gone, the disk has all it was told. Power lost: of each directory and file only
- * what was fsynced is left. Torn: of each name and each file that was not fsynced it is left to chance
- * whether it is there, old or new. Killed, and then one of these while the next run repairs. Failed: the
- * step, or an allocation, returns an error. Then the run is done again, and the archive must be what it
- * is after an undisturbed run, byte for byte, and stay so when it is done once more.
+ * Ended: in all the ways of tests/support/endings.h. Failed: the step, or an allocation, returns an error. Then the
+ * run is done again, and the archive must be what it is after an undisturbed run, byte for byte, and stay so
+ * when it is done once more. The same through lib/sync: tests/crash/test_sync_crash.c.
  */
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "lib/base/file.h"
 #include "lib/base/isotime.h"
 #include "lib/base/rng.h"
+#include "tests/support/endings.h"
 #include "tests/unit/store_support.h"
 
 #define NAME "acme"
 #define OVERLAP_S 3600
 #define SETTLE_S 120
 #define PAGE 13 /* events a question; a second that holds more is asked with more */
-#define KILLED 77
 #define MAX_RUNS 3
 
-/* A process costs twenty times as much under the sanitizers; each step is ended before in the plain build. */
+/* Everything costs many times as much under the sanitizers; each step is ended before in the plain build. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define STRIDE 11
 #else
 #define STRIDE 1
 #endif
-
-/* The disk's slowness is not what is tested: what an fsync promises is modelled below. */
-int fsync(int fd);
-int
-fsync(int fd)
-{
-	return fcntl(fd, F_GETFD) < 0 ? -1 : 0;
-}
 
 /* Allocations of lib/ fail on demand (the linker's --wrap). */
 static long alloc_fails_after = -1;
@@ -231,267 +215,10 @@ out:
 	return rc;
 }
 
-/* Trees --------------------------------------------------------------------------------------------- */
-
-static void
-copy_file(int from_dirfd, const char *name, int to_dirfd)
-{
-	char block[4096];
-	int from = openat(from_dirfd, name, O_RDONLY), to;
-	ssize_t n;
-
-	HOLDS(from >= 0, "%s", name);
-	to = openat(to_dirfd, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
-	HOLDS(to >= 0, "%s: %s", name, strerror(errno));
-	while ((n = read(from, block, sizeof(block))) > 0)
-		HOLDS(write(to, block, (size_t)n) == n, "%s", name);
-	close(from);
-	close(to);
-}
-
-static int
-open_dir(int dirfd, const char *name)
-{
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY);
-
-	HOLDS(fd >= 0, "%s: %s", name, strerror(errno));
-	return fd;
-}
-
-static void
-copy_tree(int from_fd, int to_fd)
-{
-	DIR *dir = fdopendir(open_dir(from_fd, "."));
-	struct dirent *entry;
-	int from, to;
-
-	while ((entry = readdir(dir)) != NULL) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (entry->d_type != DT_DIR) {
-			copy_file(from_fd, entry->d_name, to_fd);
-			continue;
-		}
-		HOLDS(mkdirat(to_fd, entry->d_name, 0700) == 0, "%s", strerror(errno));
-		from = open_dir(from_fd, entry->d_name);
-		to = open_dir(to_fd, entry->d_name);
-		copy_tree(from, to);
-		close(from);
-		close(to);
-	}
-	closedir(dir);
-}
-
-/* A disk that keeps what was fsynced ------------------------------------------------------------------
- *
- * Each inode that a directory listed or a file synced is held by a link, so that its number is not given
- * away again. A directory's durable content is the list of its names at its last fsync; a file's, its bytes
- * at its last fsync. */
-#define MAX_NAMES 4000
-
-struct durable_name { ino_t dir, ino; bool is_dir; char name[256]; };
-static struct disk { size_t n; struct durable_name name[MAX_NAMES]; } *disk; /* shared with the children */
-static struct place shadow;      /* link-N: an inode kept; data-N: its durable bytes */
-
-static void
-keep_inode(int dirfd, const char *name, ino_t ino)
-{
-	char link[40];
-
-	snprintf(link, sizeof(link), "link-%ju", (uintmax_t)ino);
-	if (linkat(dirfd, name, shadow.fd, link, 0) != 0 && errno != EEXIST)
-		ck_abort_msg("%s: %s", name, strerror(errno));
-}
-
-static void
-sync_dir(int fd)
-{
-	DIR *dir = fdopendir(open_dir(fd, "."));
-	struct dirent *entry;
-	struct stat st, own;
-	size_t kept = 0;
-
-	HOLDS(fstat(fd, &own) == 0, "%s", strerror(errno));
-	for (size_t i = 0; i < disk->n; i++)
-		if (disk->name[i].dir != own.st_ino)
-			disk->name[kept++] = disk->name[i];
-	disk->n = kept;
-	while ((entry = readdir(dir)) != NULL) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		HOLDS(fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0, "%s", strerror(errno));
-		if (!S_ISDIR(st.st_mode))
-			keep_inode(fd, entry->d_name, st.st_ino);
-		HOLDS(disk->n < MAX_NAMES, "too many names");
-		disk->name[disk->n] = (struct durable_name){ own.st_ino, st.st_ino, S_ISDIR(st.st_mode), "" };
-		snprintf(disk->name[disk->n++].name, sizeof(disk->name[0].name), "%s", entry->d_name);
-	}
-	closedir(dir);
-}
-
-/* Copies what is read from `path` to the file `name` below dirfd; len: how much of it, -1: all. */
-static void
-copy_bytes(const char *path, int dirfd, const char *name, off_t len)
-{
-	char block[4096];
-	int from = open(path, O_RDONLY), to = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	ssize_t n;
-
-	HOLDS(to >= 0, "%s", name);
-	while (from >= 0 && len != 0 &&
-	       (n = read(from, block, len < 0 || len > (off_t)sizeof(block) ? sizeof(block) : (size_t)len)) > 0) {
-		HOLDS(write(to, block, (size_t)n) == n, "%s", name);
-		len -= len < 0 ? 0 : n;
-	}
-	if (from >= 0)
-		close(from);
-	close(to);
-}
-
-static void
-sync_file(int fd)
-{
-	char self[40], data[40];
-	struct stat st;
-
-	HOLDS(fstat(fd, &st) == 0, "%s", strerror(errno));
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	snprintf(data, sizeof(data), "data-%ju", (uintmax_t)st.st_ino);
-	copy_bytes(self, shadow.fd, data, -1);
-}
-
-static void
-sync_fd(int fd)
-{
-	struct stat st;
-
-	HOLDS(fstat(fd, &st) == 0, "%s", strerror(errno));
-	if (S_ISDIR(st.st_mode))
-		sync_dir(fd);
-	else
-		sync_file(fd);
-}
-
-/* Everything below fd is durable: where a run begins. */
-static void
-sync_tree(int fd)
-{
-	DIR *dir = fdopendir(open_dir(fd, "."));
-	struct dirent *entry;
-	int below;
-
-	while ((entry = readdir(dir)) != NULL) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		below = openat(fd, entry->d_name, O_RDONLY);
-		HOLDS(below >= 0, "%s", entry->d_name);
-		if (entry->d_type == DT_DIR)
-			sync_tree(below);
-		else
-			sync_file(below);
-		close(below);
-	}
-	closedir(dir);
-	sync_dir(fd);
-}
-
-static const struct durable_name *
-durable(ino_t dir, const char *name)
-{
-	for (size_t i = 0; i < disk->n; i++)
-		if (disk->name[i].dir == dir && strcmp(disk->name[i].name, name) == 0)
-			return &disk->name[i];
-	return NULL;
-}
-
-static void lose_below(int now_fd, ino_t dir, int to_fd, struct rng *torn);
-
-/* What is left of one name: the inode (0: nothing) it leads to. */
-static void
-lose_name(int now_fd, ino_t dir, const char *name, int to_fd, struct rng *torn)
-{
-	const struct durable_name *old = durable(dir, name);
-	struct stat st;
-	bool is_there = fstatat(now_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0, keeps_new;
-	char data[300], link[300];
-	int from, to;
-
-	keeps_new = torn != NULL && rng_below(torn, 2) == 0;
-	if (keeps_new ? !is_there : old == NULL)
-		return;
-	if (keeps_new ? S_ISDIR(st.st_mode) : old->is_dir) {
-		HOLDS(mkdirat(to_fd, name, 0700) == 0, "%s", strerror(errno));
-		from = open_dir(now_fd, name);
-		to = open_dir(to_fd, name);
-		lose_below(from, keeps_new ? st.st_ino : old->ino, to, torn);
-		close(from);
-		close(to);
-		return;
-	}
-	snprintf(data, sizeof(data), "%s/data-%ju", shadow.path, (uintmax_t)(keeps_new ? st.st_ino : old->ino));
-	snprintf(link, sizeof(link), "/proc/self/fd/%d/%s", now_fd, name);
-	if (keeps_new && access(data, F_OK) != 0) /* never synced: some of its bytes, or all */
-		copy_bytes(link, to_fd, name, (off_t)rng_below(torn, (uint64_t)st.st_size + 2));
-	else
-		copy_bytes(data, to_fd, name, -1);
-}
-
-/* Builds in to_fd what a loss of power leaves of the directory now_fd. torn NULL: the least there can be. */
-static void
-lose_below(int now_fd, ino_t dir, int to_fd, struct rng *torn)
-{
-	struct dirent *entry;
-	DIR *now;
-
-	for (size_t i = 0; i < disk->n; i++)
-		if (disk->name[i].dir == dir)
-			lose_name(now_fd, dir, disk->name[i].name, to_fd, torn);
-	if (torn == NULL)
-		return;
-	now = fdopendir(open_dir(now_fd, "."));
-	while ((entry = readdir(now)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-		    durable(dir, entry->d_name) == NULL)
-			lose_name(now_fd, dir, entry->d_name, to_fd, torn);
-	closedir(now);
-}
-
 /* Ending a run --------------------------------------------------------------------------------------- */
 
-/* TWICE: killed, and while the next run repairs that, the power fails: what the first process did and had
- * no time to fsync the second one finds, and must not take for durable. */
-enum ending { KILL, POWER_LOSS, TWICE, TORN, TWICE_TORN, N_ENDINGS };
-static const char *const ending_names[] = { "killed", "power lost", "killed, then power lost", "torn",
-	"killed, then torn" };
-
-static struct place work, lost;
-static long steps_left;
-static enum ending ending;
-static bool modelled;            /* what is durable is kept account of */
-static int synced_fd;            /* of the fsync that the last step was; -1: it was none */
-static uint64_t torn_seed;
-
-static int
-end_here(const char *kind, int fd, const char *what)
-{
-	struct rng torn;
-	struct stat st;
-
-	(void)what;
-	if (synced_fd >= 0) {
-		sync_fd(synced_fd);
-		close(synced_fd);
-	}
-	synced_fd = modelled && strcmp(kind, "fsync") == 0 ? dup(fd) : -1; /* the step itself comes after this */
-	if (steps_left-- > 0)
-		return 0;
-	if (ending != KILL) {
-		rng_seed(&torn, torn_seed);
-		HOLDS(fstat(work.fd, &st) == 0, "%s", strerror(errno));
-		lose_below(work.fd, st.st_ino, lost.fd, ending == TORN ? &torn : NULL);
-	}
-	_exit(KILLED);
-}
+static struct place work;
+static long *n_cases; /* shared with the processes in which libcheck runs the tests */
 
 static const char *
 tree_text(const struct place *p, const char *path, struct buf *b)
@@ -586,79 +313,37 @@ go_on(const struct place *p, const struct scenario *sc, unsigned run, const char
 	buf_free(&again);
 }
 
-/* Runs in a child that ends before step k. true: it came to step k. models: what is durable is to be known
- * afterwards. */
-static bool
-run_and_end(const struct scenario *sc, unsigned run, enum ending how, bool models, long k)
-{
-	struct err e;
-	int status;
-	pid_t pid;
+/* What endings_play() is about. */
+struct played { const struct scenario *sc; unsigned run; const char *expected; };
 
-	fflush(NULL);
-	pid = fork();
-	HOLDS(pid >= 0, "%s", strerror(errno));
-	if (pid == 0) {
-		ending = how;
-		modelled = models;
-		steps_left = k;
-		synced_fd = -1;
-		file_step_hook = end_here;
-		_exit(do_run(&work, sc, run, &e) == 0 ? 0 : 1);
-	}
-	HOLDS(waitpid(pid, &status, 0) == pid, "%s", strerror(errno));
-	HOLDS(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == KILLED),
-	      "%s run %u step %ld", sc->name, run, k);
-	return WEXITSTATUS(status) == KILLED;
+static int
+run_it(void *ctx, const struct place *p)
+{
+	const struct played *played = ctx;
+	struct err e;
+
+	return do_run(p, played->sc, played->run, &e);
 }
 
-/* One ending before step k, and going on. false: there is no step k. */
-static bool
-end_at(const struct scenario *sc, unsigned run, enum ending how, unsigned torn, long k,
-       const struct place *before, const char *expected)
+static void
+judge_it(void *ctx, const struct place *left, const char *when)
 {
-	bool twice = how == TWICE || how == TWICE_TORN;
-	const struct place *left = how == KILL ? &work : &lost;
-	long j = how == TWICE_TORN ? (k + torn) % 7 : (k * 7 + torn * 9) % 29;
-	char when[80];
+	const struct played *played = ctx;
 
-	place_empty(&work);
-	place_empty(&lost);
-	place_empty(&shadow);
-	copy_tree(before->fd, work.fd);
-	disk->n = 0;
-	torn_seed = (uint64_t)k * 1000 + torn * 100 + how * 10 + run;
-	if (how != KILL)
-		sync_tree(work.fd);
-	if (!run_and_end(sc, run, twice ? KILL : how, how != KILL, k))
-		return false;
-	if (how == KILL && k % 2 == 1) /* ended again while it repairs */
-		run_and_end(sc, run, KILL, false, j);
-	if (twice && !run_and_end(sc, run, how == TWICE ? POWER_LOSS : TORN, true, j))
-		return true;
-	snprintf(when, sizeof(when), "%s before step %ld", ending_names[how], k);
-	go_on(left, sc, run, expected, when);
-	return true;
+	go_on(left, played->sc, played->run, played->expected, when);
 }
 
 static void
 end_everywhere(const struct scenario *sc, unsigned run, const struct place *before, const char *expected)
 {
-	long k, ended = 0;
-	bool more = true;
+	struct played played = { sc, run, expected };
+	struct endings e = { .run = run_it, .judge = judge_it, .ctx = &played, .seed = test_seed() + run,
+		.times = sc->times, .stride = STRIDE };
 
-	for (k = 0; more; k += STRIDE) {
-		more = false;
-		for (int how = 0; how < N_ENDINGS; how++)
-			for (unsigned i = 0; i < (how >= TWICE ? sc->times : 1); i++) {
-				if (!end_at(sc, run, (enum ending)how, i, k, before, expected))
-					continue;
-				more = true;
-				ended++;
-			}
-	}
-	printf("%s, run %u: %ld steps, ended %ld times\n", sc->name, run, k - STRIDE, ended);
-	HOLDS(k >= 8, "%s: %ld steps", sc->name, k);
+	endings_play(&e, before);
+	printf("%s, run %u: %ld steps, ended %ld times\n", sc->name, run, e.steps, endings_played(&e));
+	*n_cases += endings_played(&e);
+	HOLDS(e.steps >= 8, "%s: %ld steps", sc->name, e.steps);
 }
 
 static long fail_at;
@@ -682,7 +367,7 @@ fail_everywhere(const struct scenario *sc, unsigned run, const struct place *bef
 
 	for (long k = 0;; k++) {
 		place_empty(&work);
-		copy_tree(before->fd, work.fd);
+		tree_copy(before, &work);
 		fail_at = k;
 		fail_with = k % 2 == 0 ? ENOSPC : EIO;
 		file_step_hook = fail_here;
@@ -706,7 +391,7 @@ starve_everywhere(const struct scenario *sc, unsigned run, const struct place *b
 
 	for (long k = 0;; k += 1 + k / 40) {
 		place_empty(&work);
-		copy_tree(before->fd, work.fd);
+		tree_copy(before, &work);
 		alloc_fails_after = k;
 		rc = do_run(&work, sc, run, &e);
 		if (alloc_fails_after >= 0)
@@ -731,22 +416,18 @@ each_run(const struct scenario *sc,
 	place_open(&before);
 	place_open(&after);
 	place_open(&work);
-	place_open(&lost);
-	place_open(&shadow);
-	disk = mmap(NULL, sizeof(*disk), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	HOLDS(disk != MAP_FAILED, "%s", strerror(errno));
 	buf_init(&expected, 1 << 24);
 	make_events(test_seed());
 	for (unsigned run = 0; run < sc->n_runs; run++) {
 		place_empty(&after);
-		copy_tree(before.fd, after.fd);
+		tree_copy(&before, &after);
 		HOLDS(do_run(&after, sc, run, &e) == 0, "%s: %s", sc->name, e.text);
 		tree_text(&after, NAME "/events", &expected);
 		expect_whole(&after, sc, run, expected.data, "undisturbed");
 		if (run >= sc->from_run)
 			test(sc, run, &before, expected.data);
 		place_empty(&before);
-		copy_tree(after.fd, before.fd);
+		tree_copy(&after, &before);
 	}
 	buf_free(&expected);
 	for (unsigned i = 0; i < N_HELD; i++)
@@ -754,9 +435,6 @@ each_run(const struct scenario *sc,
 	place_close(&before);
 	place_close(&after);
 	place_close(&work);
-	place_close(&lost);
-	place_close(&shadow);
-	munmap(disk, sizeof(*disk));
 }
 
 START_TEST(ended_before_each_step)
@@ -785,6 +463,9 @@ main(void)
 	SRunner *runner;
 	int failed;
 
+	n_cases = mmap(NULL, sizeof(*n_cases), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (n_cases == MAP_FAILED)
+		return 1;
 	tcase_set_timeout(t, 240);
 	tcase_add_loop_test(t, ended_before_each_step, 0, N_SCENARIOS);
 	tcase_add_loop_test(t, each_step_fails, 0, N_SCENARIOS);
@@ -793,6 +474,7 @@ main(void)
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
+	printf("%ld cases\n", *n_cases);
 	srunner_free(runner);
 	return failed == 0 ? 0 : 1;
 }

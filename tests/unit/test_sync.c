@@ -392,7 +392,40 @@ START_TEST(nothing_is_covered_that_has_not_settled_on_either_clock)
 	answer_dated(NULL, 0, false, 0, NOW_S + 86400);
 	ck_assert(!asks());
 	COVERED(0, 100, 10);
+	/* Nor is a second final because of that: it may be the server's clock that is wrong. */
+	ck_assert_int_eq(memory.ledger.covered[0].as_of_s, NOW_S);
 	ck_assert(sync_result(sync_under_test)->up_to_date);
+	/* No Date at all, or one that no clock shows. */
+	begin(SYNC_START_AT, NOW_S - 100, 10);
+	ASKED(101, 10, 1);
+	answer_dated(NULL, 0, false, 0, 1000000);
+	ck_assert(!asks());
+	COVERED(0, 100, 10);
+	ck_assert_int_eq(sync_result(sync_under_test)->clock_difference_s, 0);
+	ck_assert(sync_result(sync_under_test)->up_to_date);
+}
+END_TEST
+
+/* Where all that our clock asks for is covered nobody is asked; what the ledger knows of the server's clock shows
+ * all the same that ours was set back. */
+START_TEST(a_clock_that_was_set_back_is_seen_by_the_ledger)
+{
+	struct covered c = { NOW_S - 100, NOW_S + 3000, NOW_S + 3600, INT64_MAX, { NULL, 0, false } };
+
+	begin(SYNC_START_AT, NOW_S - 100, 10);
+	ck_assert_int_eq(ledger_cover(&memory.ledger, &c, 0), 0);
+	ck_assert(!asks());
+	ck_assert_int_eq(sync_result(sync_under_test)->clock_difference_s, -3600);
+	ck_assert(sync_result(sync_under_test)->up_to_date);
+	ck_assert_uint_eq(memory.ledger.n_covered, 1);
+	COVERED(0, 100, -3000);
+	/* An answer of a moment ago says nothing. */
+	begin(SYNC_START_AT, NOW_S - 100, 10);
+	c.to_s = NOW_S - 20;
+	c.as_of_s = NOW_S - 10;
+	ck_assert_int_eq(ledger_cover(&memory.ledger, &c, 0), 0);
+	ASKED(21, 10, 1);
+	ck_assert_int_eq(sync_result(sync_under_test)->clock_difference_s, 0);
 }
 END_TEST
 
@@ -668,6 +701,7 @@ main(void)
 	tcase_add_test(tc, nothing_is_covered_that_has_not_settled_on_either_clock);
 	tcase_add_test(tc, a_page_after_the_end_was_moved_is_not_used);
 	tcase_add_test(tc, a_first_run_without_a_start_asks_once_and_fetches_nothing);
+	tcase_add_test(tc, a_clock_that_was_set_back_is_seen_by_the_ledger);
 	tcase_add_test(tc, a_fast_clock_does_not_make_the_first_second_too_late);
 	tcase_add_test(tc, an_event_of_another_organization_ends_it);
 	tcase_add_test(tc, an_event_that_cannot_be_filed_is_kept_apart_and_covered);

@@ -1,196 +1,22 @@
-/* ledger_json.c: the ledger as text.
- *
- * Written by hand, one range or day a line, because it is written several times a run for thousands of
- * organizations; read by jansson, and then held against everything a ledger can say: a reader that
- * passes over what it does not understand would one day claim seconds that nobody read.
+/* ledger_read.c: the text of a ledger, read by jansson, and then held against everything a ledger can say: a
+ * reader that passes over what it does not understand would one day claim seconds that nobody read.
  */
 #include "lib/store/ledger.h"
 
 #include <errno.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/isotime.h"
 #include "lib/base/memory.h"
-
-/* Writing ---------------------------------------------------------------------------------------- */
-
-struct out {
-	struct buf *b;
-	bool failed; /* once true, nothing more is appended */
-};
-
-static void
-put(struct out *o, const char *text)
-{
-	if (!o->failed && buf_append_str(o->b, text) != 0)
-		o->failed = true;
-}
-
-static void
-put_number(struct out *o, uint64_t n)
-{
-	char text[24], *p = text + sizeof(text) - 1;
-
-	*p = '\0';
-	do
-		*--p = (char)('0' + n % 10);
-	while ((n /= 10) > 0);
-	put(o, p);
-}
-
-static void
-put_time_ns(struct out *o, int64_t ns)
-{
-	char text[ISOTIME_LEN + 12], *p;
-	int64_t fraction = ns - isotime_second(ns) * NS_PER_S;
-
-	isotime_format_s(isotime_second(ns), text);
-	if (fraction != 0) {
-		text[ISOTIME_LEN - 1] = '.';
-		for (p = text + ISOTIME_LEN + 8; p >= text + ISOTIME_LEN; p--, fraction /= 10)
-			*p = (char)('0' + fraction % 10);
-		memcpy(text + ISOTIME_LEN + 9, "Z", 2);
-	}
-	put(o, "\"");
-	put(o, text);
-	put(o, "\"");
-}
-
-static void
-put_time(struct out *o, int64_t s)
-{
-	if (s < 0 || s > LEDGER_TIME_MAX_S)
-		o->failed = true;
-	else
-		put_time_ns(o, s * NS_PER_S);
-}
-
-static void
-put_sha(struct out *o, const unsigned char *sha)
-{
-	static const char digits[] = "0123456789abcdef";
-	char text[65];
-
-	for (int i = 0; i < 32; i++) {
-		text[2 * i] = digits[sha[i] >> 4];
-		text[2 * i + 1] = digits[sha[i] & 15];
-	}
-	text[64] = '\0';
-	put(o, ", \"sha256\": \"");
-	put(o, text);
-	put(o, "\"}");
-}
-
-static void
-put_text(struct out *o, const char *text)
-{
-	char one[8] = "";
-
-	put(o, "\"");
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text < 0x20)
-			snprintf(one, sizeof(one), "\\u%04x", (unsigned)(unsigned char)*text);
-		else
-			snprintf(one, sizeof(one), *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
-		put(o, one);
-	}
-	put(o, "\"");
-}
-
-static void
-put_covered(struct out *o, const struct covered *c)
-{
-	put(o, "{\"from\": ");
-	put_time(o, c->from_s);
-	put(o, ", \"to\": ");
-	put_time(o, c->to_s);
-	put(o, ", \"as_of\": ");
-	put_time(o, c->as_of_s);
-	if (c->overlap_s != INT64_MAX) {
-		put(o, ", \"overlap\": ");
-		put_number(o, (uint64_t)c->overlap_s);
-	}
-	put(o, ", \"event_types\": ");
-	for (size_t i = 0; i < c->asked.n_event_types; i++) {
-		put(o, i == 0 ? "[" : ", ");
-		put_text(o, c->asked.event_types[i]);
-	}
-	put(o, c->asked.n_event_types == 0 ? "null" : "]");
-	put(o, c->asked.raw ? ", \"include_raw\": true}" : ", \"include_raw\": false}");
-}
-
-static void
-put_days(struct out *o, const char *member, const struct day *days, size_t n)
-{
-	char name[11];
-
-	put(o, ",\n \"");
-	put(o, member);
-	put(o, "\": {");
-	for (size_t i = 0; i < n; i++) {
-		put(o, i == 0 ? "\n  \"" : ",\n  \"");
-		put(o, isotime_format_day(days[i].day_s, name));
-		put(o, "\": {\"suffix\": \"");
-		put(o, ledger_suffix_text(days[i].suffix));
-		put(o, "\", \"events\": ");
-		put_number(o, days[i].events);
-		put(o, ", \"bytes\": ");
-		put_number(o, days[i].bytes);
-		put(o, ", \"first\": ");
-		put_time_ns(o, days[i].first_ns);
-		put(o, ", \"last\": ");
-		put_time_ns(o, days[i].last_ns);
-		put_sha(o, days[i].sha256);
-	}
-	put(o, "}");
-}
-
-int
-ledger_write(const struct ledger *l, struct buf *b)
-{
-	struct out o = { b, false };
-	size_t start = b->len;
-
-	put(&o, "{\"format\": ");
-	put_number(&o, LEDGER_FORMAT);
-	put(&o, ",\n \"org_id\": \"");
-	put(&o, l->org_id);
-	put(&o, "\",\n \"since\": ");
-	if (l->since_s < 0)
-		put(&o, "null");
-	else
-		put_time(&o, l->since_s);
-	put(&o, ",\n \"covered\": [");
-	for (size_t i = 0; i < l->n_covered; i++) {
-		put(&o, i == 0 ? "\n  " : ",\n  ");
-		put_covered(&o, &l->covered[i]);
-	}
-	put(&o, "]");
-	put_days(&o, "days", l->days, l->n_days);
-	put(&o, ",\n \"staging\": [");
-	for (size_t i = 0; i < l->n_staging; i++) {
-		put(&o, i == 0 ? "\n  {\"file\": \"" : ",\n  {\"file\": \"");
-		put(&o, l->staging[i].file);
-		put(&o, "\", \"bytes\": ");
-		put_number(&o, l->staging[i].bytes);
-		put_sha(&o, l->staging[i].sha256);
-	}
-	put(&o, "]");
-	put_days(&o, "becoming", l->becoming, l->n_becoming);
-	put(&o, "}\n");
-	if (o.failed)
-		b->len = start;
-	return o.failed ? -1 : 0;
-}
-
-/* Reading ---------------------------------------------------------------------------------------- */
+#include "lib/store/dayfile.h"
+#include "lib/store/ledger_text.h"
 
 struct reader {
 	const char *what;
 	struct err *e;
+	json_int_t format;
 };
 
 static int
@@ -385,6 +211,19 @@ is_staging_name(const char *name)
 	return digits >= 6 && digits <= 20 && strcmp(name + digits, ".ndjson") == 0;
 }
 
+/* Of which seconds its events are; before format 2 nobody wrote it down. */
+static int
+read_staged_span(const struct reader *r, const json_t *one, struct staged *s)
+{
+	if (r->format == 1) {
+		s->from_s = 0;
+		s->to_s = LEDGER_TIME_MAX_S;
+		return json_object_size(one) == 3 ? 0 : -1;
+	}
+	return json_object_size(one) != 5 || read_time(json_object_get(one, "from"), &s->from_s) != 0 ||
+	       read_time(json_object_get(one, "to"), &s->to_s) != 0 || s->from_s >= s->to_s ? -1 : 0;
+}
+
 static int
 read_staging(struct reader *r, const json_t *j, struct ledger *l)
 {
@@ -401,7 +240,7 @@ read_staging(struct reader *r, const json_t *j, struct ledger *l)
 		struct staged *s = &l->staging[i];
 
 		file = json_string_value(json_object_get(one, "file"));
-		if (json_object_size(one) != 3 || file == NULL || !is_staging_name(file) ||
+		if (read_staged_span(r, one, s) != 0 || file == NULL || !is_staging_name(file) ||
 		    read_number(json_object_get(one, "bytes"), &s->bytes) != 0 ||
 		    read_sha(json_object_get(one, "sha256"), s->sha256) != 0)
 			return damaged(r, "an entry of staging says impossible things");
@@ -413,11 +252,84 @@ read_staging(struct reader *r, const json_t *j, struct ledger *l)
 	return 0;
 }
 
-static int
-read_head(struct reader *r, const json_t *root, struct ledger *l)
+/* Made by repair.c; they become paths too. */
+static bool
+is_aside_name(const char *name)
 {
-	const json_t *format = json_object_get(root, "format"), *since = json_object_get(root, "since");
-	const char *org_id = json_string_value(json_object_get(root, "org_id"));
+	size_t len = strlen(name);
+
+	return len > 0 && len < sizeof(((struct repair *)0)->aside) && name[0] != '.' &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") == len;
+}
+
+static bool
+is_aside_file(const char *name)
+{
+	enum ledger_suffix suffix;
+	int64_t day_s;
+
+	return dayfile_parse_name(name, &day_s, &suffix) || is_staging_name(name);
+}
+
+static int
+read_repairs(struct reader *r, const json_t *j, struct ledger *l)
+{
+	size_t n = json_array_size(j);
+
+	if (r->format == 1)
+		return 0;
+	if (!json_is_array(j))
+		return damaged(r, "repairs is no list");
+	l->repairs = calloc(n + 1, sizeof(*l->repairs));
+	if (l->repairs == NULL)
+		return err_set_errno(r->e, ENOMEM, "%s", r->what);
+	for (size_t i = 0; i < n; i++) {
+		const json_t *one = json_array_get(j, i), *moving = json_object_get(one, "moving");
+		const json_t *file = json_object_get(one, "file");
+		const char *aside = json_string_value(json_object_get(one, "aside"));
+		struct repair *repair = &l->repairs[i];
+
+		if (json_object_size(one) != 6 || aside == NULL || !is_aside_name(aside) || !json_is_boolean(moving) ||
+		    (!json_is_null(file) && (!json_is_string(file) || !is_aside_file(json_string_value(file)))) ||
+		    read_time(json_object_get(one, "from"), &repair->from_s) != 0 ||
+		    read_time(json_object_get(one, "to"), &repair->to_s) != 0 || repair->from_s > repair->to_s ||
+		    read_number(json_object_get(one, "events"), &repair->events) != 0)
+			return damaged(r, "an entry of repairs says impossible things");
+		memcpy(repair->aside, aside, strlen(aside) + 1);
+		if (json_is_string(file))
+			memcpy(repair->file, json_string_value(file), json_string_length(file) + 1);
+		repair->moving = json_is_true(moving);
+		l->n_repairs = i + 1;
+	}
+	return 0;
+}
+
+/* Is the text, byte for byte, what was written? */
+static int
+check_sum(struct reader *r, const char *text, size_t len)
+{
+	unsigned char sha256[32];
+	char hex[65];
+	const char *sum = text + len - SUM_LEN;
+
+	if (r->format == 1)
+		return 0;
+	if (len < SUM_LEN || memcmp(sum, SUM_HEAD, sizeof(SUM_HEAD) - 1) != 0 ||
+	    memcmp(text + len - (sizeof(SUM_END) - 1), SUM_END, sizeof(SUM_END) - 1) != 0)
+		return damaged(r, "its last line is not its own SHA-256: it was edited, or written by something else");
+	if (sha256_of(text, len - SUM_LEN, sha256) != 0)
+		return err_set_errno(r->e, ENOMEM, "%s", r->what);
+	sha256_hex(sha256, hex);
+	if (memcmp(sum + sizeof(SUM_HEAD) - 1, hex, 64) != 0)
+		return damaged(r, "it is not as it was written (its own SHA-256 does not fit): it was edited, or the "
+		                  "disk lost something");
+	return 0;
+}
+
+static int
+read_format(struct reader *r, const json_t *root)
+{
+	const json_t *format = json_object_get(root, "format");
 
 	if (!json_is_integer(format) || json_integer_value(format) < 1)
 		return damaged(r, "it has no format number");
@@ -428,7 +340,17 @@ read_head(struct reader *r, const json_t *root, struct ledger *l)
 		err_hint(r->e, "run the newer orgsync");
 		return -1;
 	}
-	if (json_object_size(root) != 7)
+	r->format = json_integer_value(format);
+	return 0;
+}
+
+static int
+read_head(struct reader *r, const json_t *root, struct ledger *l)
+{
+	const json_t *since = json_object_get(root, "since");
+	const char *org_id = json_string_value(json_object_get(root, "org_id"));
+
+	if (json_object_size(root) != (r->format == 1 ? 7 : 9))
 		return damaged(r, "it has other members than a ledger has");
 	if (org_id == NULL || strlen(org_id) != 24 || strspn(org_id, "0123456789abcdef") != 24)
 		return damaged(r, "org_id is not 24 hexadecimal digits");
@@ -441,7 +363,7 @@ read_head(struct reader *r, const json_t *root, struct ledger *l)
 int
 ledger_read(struct ledger *l, const char *text, size_t len, const char *what, struct err *e)
 {
-	struct reader r = { what, e };
+	struct reader r = { what, e, 0 };
 	struct ledger new;
 	json_t *root;
 	int failed;
@@ -455,11 +377,12 @@ ledger_read(struct ledger *l, const char *text, size_t len, const char *what, st
 	if (root == NULL)
 		return damaged(&r, "it is not sound JSON");
 	ledger_init(&new);
-	failed = read_head(&r, root, &new) != 0 ||
+	failed = read_format(&r, root) != 0 || check_sum(&r, text, len) != 0 || read_head(&r, root, &new) != 0 ||
 	         read_covered(&r, json_object_get(root, "covered"), &new) != 0 ||
 	         read_days(&r, json_object_get(root, "days"), &new.days, &new.n_days) != 0 ||
 	         read_staging(&r, json_object_get(root, "staging"), &new) != 0 ||
-	         read_days(&r, json_object_get(root, "becoming"), &new.becoming, &new.n_becoming) != 0;
+	         read_days(&r, json_object_get(root, "becoming"), &new.becoming, &new.n_becoming) != 0 ||
+	         read_repairs(&r, json_object_get(root, "repairs"), &new) != 0;
 	json_decref(root);
 	if (failed) {
 		ledger_free(&new);

@@ -1,0 +1,297 @@
+#!/usr/bin/env python3
+"""A disk and a clock that fail under the real program (tests/support/disk_faults.c makes them; a really full disk, a
+vanished and a read-only directory are in test_sync_signals.py). The organization that is struck stops with a text that
+names the file, what happened and what to do; the others come out exact; nothing recorded before is damaged; and the
+next run, the fault gone, brings everything to the exact set."""
+
+import datetime
+import json
+import os
+import re
+import resource
+import shutil
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import harness
+
+LIBRARY = os.path.join(harness.BUILDDIR, "tests", "support", "disk_faults.so")
+# Over the turn of a year, so that a run has directories to make.
+DAYS = ["--from", "2025-12-28T00:00:00Z", "--to", "2026-01-03T00:00:00Z"]
+BEFORE = "2026-01-01T12:00:00Z" # inside a day: its file is merged into
+
+
+def iso(epoch_s):
+    return datetime.datetime.fromtimestamp(epoch_s, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def epoch(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def faulty(**variables):
+    """An environment in which the library is loaded; it comes before a sanitizer's, which has to be told."""
+    options = os.environ.get("ASAN_OPTIONS", "")
+    return harness.environment(LD_PRELOAD=LIBRARY, ASAN_OPTIONS=options + ":verify_asan_link_order=0", **variables)
+
+
+LONG = os.environ.get("ORGSYNC_TEST_LONG") == "1"
+
+
+class Disk(harness.TestCase):
+    def begin(self, count, compression="none"):
+        """Archives of so many organizations that hold their last days already, and a configuration that wants all."""
+        self.names = ["org%04d" % i for i in range(1, count + 1)]
+        self.box = self.sandbox("--organizations", str(count), "--events", "140", "--no-limits", "--latency", "2",
+                                "--credentials", "mixed", *DAYS)
+        late = self.box.config(self.directory, "--backfill-start", BEFORE, name="late.yaml")
+        self.config = self.box.config(self.directory, output="compression: " + compression)
+        self.log = os.path.join(self.directory, "log")
+        self.sync(late)
+        self.recorded = {name: harness.archive_lines(self.archive(name)) for name in self.names}
+        shutil.copytree(self.archives, self.archives + ".begun")
+
+    def begin_again(self):
+        shutil.rmtree(self.archives)
+        shutil.copytree(self.archives + ".begun", self.archives)
+        if os.path.exists(self.log):
+            os.unlink(self.log)
+
+    def archive(self, name):
+        return os.path.join(self.archives, name)
+
+    def steps(self):
+        """What was done to the disk: [(call, path, errno or 0)]."""
+        with open(self.log, encoding="utf-8") as log:
+            return [(line.split(" ")[0], line.split(" ")[1], -int(line.split(" ")[2])) for line in log]
+
+    def run_faulty(self, rules, *arguments, code=3):
+        done = harness.orgsync("sync", "--json", "-q", "-c", self.config, *arguments,
+                               env=faulty(FAULTS=" ".join(rules), FAULTS_LOG=self.log))
+        self.assert_code(done, code)
+        return harness.last_report(self.archives), done
+
+    def nothing_after(self, name, steps):
+        """After the first failure nothing is written to the organization any more, and what was not made durable
+        once is not made durable again: only what was being written aside is removed."""
+        mine = [step for step in steps if "/%s/" % name in step[1] or step[1].endswith("/" + name)]
+        first = next(i for i, step in enumerate(mine) if step[2] != 0)
+        after = [step for step in mine[first + 1:] if step[0] not in ("unlink", "open")]
+        self.assertEqual(after, [], mine[first])
+
+    def repaired(self):
+        """Nothing recorded is damaged, and the next run ends exact."""
+        self.assert_code(harness.orgsync("verify", "-q", "-c", self.config), 0)
+        for name in self.names:
+            lines = set(harness.archive_lines(self.archive(name), killed=True))
+            self.assertEqual([line for line in self.recorded[name] if line not in lines], [], name)
+        self.sync(self.config)
+        self.assert_all_exact(self.box, self.names)
+        self.assert_code(harness.orgsync("verify", "-q", "-c", self.config), 0)
+        for name in self.names:
+            self.assertEqual(os.listdir(os.path.join(self.archive(name), ".staging")), [], name)
+
+    CASES = (  # the rule below the organization's directory, and what has to be said
+        ("write=EIO@{}/.staging/", r"{}/\.staging/\d+\.ndjson: cannot write: Input/output error"),
+        ("write=ENOSPC@{}/events/", r"{}/events/202\d/[-0-9]+\.ndjson: cannot write: No space left on device"),
+        ("write=EIO@{}/ledger.json", r"{}/ledger\.json: cannot write: Input/output error"),
+        ("write=EDQUOT@{}/", r"{}/\.staging/\d+\.ndjson: cannot write: Disk quota exceeded"),
+        ("fsync=EIO@{}/.staging/#1!", r"{}/\.staging/\d+\.ndjson: cannot make it durable \(fsync\): Input/output"),
+        ("fsync=EIO@{}/events/2025/#1!", r"{}/events/2025/\S+\.ndjson: cannot make it durable \(fsync\): Input/output"),
+        ("fsync=EIO@{}/ledger.json.tmp#1!", r"{}/ledger\.json: cannot make it durable \(fsync\): Input/output error"),
+        ("fsync=EIO@/{}$#1!", r"{}/ledger\.json: cannot make it durable \(fsync\): Input/output error"),
+        ("fsync=EIO@{}/events/2025$#1!", r"{}/events/2025: cannot make it durable \(fsync\): Input/output error"),
+        ("rename=EIO@{}/ledger.json", r"{}/ledger\.json: cannot rename the new file into place: Input/output error"),
+        ("rename=ENOSPC@{}/events/", r"{}/events/202\d/[-0-9]+\.ndjson: cannot rename .*: No space left on device"),
+        ("mkdir=ENOSPC@{}/events/2025", r"{}/events/2025: cannot make the directory: No space left on device"),
+        ("open=EMFILE@{}/", r"{}/\S*: cannot open the \S+: Too many open files"),
+        ("open=ENFILE@{}/events", r"{}/events\S*: cannot open the directory: Too many open files in system"),
+        ("open=EROFS@{}/.staging/0", r"{}/\.staging/\d+\.ndjson: cannot make the file: Read-only file system"),
+        ("read=EIO@{}/ledger.json", r"{}/ledger\.json: cannot read: Input/output error"),
+        ("read=EIO@{}/events/2026/2026-01-01.ndjson", r"{}/events/2026/2026-01-01\.ndjson: cannot read: Input/output"),
+        ("unlink=EIO@{}/.staging/", r"{}/\.staging/\d+\.ndjson: cannot remove the file: Input/output error"),
+        ("open=EACCES@/organizations/{id}", r"\.orgsync/organizations/[0-9a-f]{24}: cannot open .*Permission denied"),
+    )
+    DO = {"ENOSPC": "make room", "EDQUOT": "make room", "EMFILE": "ulimit -n", "ENFILE": "open files"}
+
+    def test_each_fault_strikes_one_organization(self):
+        n = len(self.CASES)
+        self.begin(n + 3)
+        rules = []
+        for name, (rule, _) in zip(self.names, self.CASES):
+            org_id = harness.ledger(self.archive(name))["org_id"]
+            rules.append(rule.replace("{}", name).replace("{id}", org_id))
+        rules.append("write=short@%s/" % self.names[n]) # what is written by halves is written
+        report, _ = self.run_faulty(rules)
+        self.assertEqual(report["totals"]["failed"], n, report)
+        steps = self.steps()
+        for name, rule, (_, text) in zip(self.names, rules, self.CASES):
+            error = harness.of(report, name)["error"]
+            with self.subTest(rule=rule):
+                self.assertEqual(error["code"], "io")
+                self.assertRegex(error["text"], text.replace("{}", name))
+                wanted = self.DO.get(re.search(r"=(\w+)@", rule).group(1), "check the output directory")
+                self.assertIn(wanted, error["hint"])
+                if "/organizations/" not in rule:
+                    self.nothing_after(name, steps)
+                # What was not recorded is not new; staging is removed when all of it is.
+                self.assertEqual(harness.of(report, name)["events_new"] > 0, rule.startswith("unlink"))
+        self.assert_all_exact(self.box, self.names[n:])
+        self.repaired()
+
+    def test_each_step_fails_once(self):
+        """The k-th write, fsync, rename of the k-th organization fails, once: what is tried again would succeed."""
+        self.begin(50 if LONG else 16, "gzip")
+        cases = 0
+        calls = (("fsync", "EIO"), ("write", "EIO"), ("rename", "ENOSPC"))
+        more = (("open", "EMFILE"), ("read", "EIO"), ("mkdir", "ENOSPC"), ("write", "ENOSPC"))
+        for call, error in calls + more if LONG else calls:
+            self.begin_again()
+            report, _ = self.run_faulty(["%s=%s@/%s/#%d!" % (call, error, name, k + 1)
+                                         for k, name in enumerate(self.names)])
+            steps = self.steps()
+            struck = 0
+            for name in self.names:
+                failed = [step for step in steps if step[2] != 0 and "/%s/" % name in step[1]]
+                struck += len(failed)
+                one = harness.of(report, name)
+                self.assertEqual(one["outcome"], "failed" if failed else "up_to_date", one)
+                if failed:
+                    self.assertEqual(one["error"]["code"], "io", one)
+                    self.nothing_after(name, steps)
+            self.assertGreater(struck, 0 if call == "mkdir" else 3, call)
+            cases += struck
+            self.repaired()
+        print("%d steps failed" % cases, flush=True)
+
+    def test_everything_vanishes(self):
+        """The output directory is removed under a run: every organization says so, and the next run begins anew."""
+        names = ["org%04d" % i for i in range(1, 4)]
+        sandbox = self.sandbox("--organizations", "3", "--events", "4000", "--no-limits", "--latency", "30", *DAYS)
+        config = sandbox.config(self.directory)
+        process = harness.start([harness.program("orgsync"), "sync", "--json", "-q", "-c", config])
+        harness.wait_until(lambda: min(sandbox.counts(name)["rows"] for name in names) > 500, "some rows of each")
+        os.rename(self.archives, self.archives + ".away")
+        shutil.rmtree(self.archives + ".away")
+        done = harness.finish(process)
+        self.assert_code(done, 4)
+        self.assertIn("report.json", done.err)
+        for name in names:
+            error = harness.of(json.loads(done.out), name)["error"]
+            self.assertEqual(error["code"], "io")
+            self.assertRegex(error["text"], "^%s.*: No such file or directory" % name)
+            self.assertIn("check the output directory", error["hint"])
+        self.sync(config)
+        self.assert_all_exact(sandbox, names)
+
+    def test_what_belongs_to_the_run(self):
+        """Where a token cannot be kept, or the record not be written, the archives come out all the same."""
+        self.begin(2)
+        done = harness.orgsync("sync", "-c", self.config,
+                               env=faulty(FAULTS="write=ENOSPC@/.orgsync/tokens/ open=EACCES@/.orgsync/tokens/"))
+        self.assert_code(done, 0)
+        self.assert_all_exact(self.box, self.names)
+        self.begin_again()
+        done = harness.orgsync("sync", "-c", self.config, env=faulty(FAULTS="write=ENOSPC@/.orgsync/runs/"))
+        self.assert_code(done, 1)
+        self.assertIn("report.json", done.err)
+        self.assertIn("No space left on device", done.err)
+        self.assert_all_exact(self.box, self.names)
+
+
+class Files(harness.TestCase):
+    def limited(self, files, more=""):
+        sandbox = self.sandbox("--organizations", "30", "--events", "60", "--no-limits", "--latency", "5",
+                               "--credentials", "mixed", *DAYS)
+        done = harness.orgsync("sync", "-q", "-c", sandbox.config(self.directory, more=more),
+                               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)))
+        return sandbox, done
+
+    def test_few_files_are_made_do_with(self):
+        sandbox, done = self.limited(40, "limits: { workers: 32, in_flight: 200 }\n")
+        self.assert_code(done, 0)
+        self.assert_all_exact(sandbox, ["org%04d" % i for i in range(1, 31)])
+
+    def test_too_few_files_are_told_at_once(self):
+        sandbox, done = self.limited(14)
+        self.assert_code(done, 1)
+        self.assertIn("files", done.err)
+        self.assertIn("ulimit -n", done.err)
+        self.assertLess(done.seconds, 30)
+        self.assertEqual(sum(one["requests"] for one in sandbox.stats()["organizations"].values()), 0)
+
+
+class Clock(harness.TestCase):
+    """docs/SYNC.md: now is the earlier of our clock and the answer's Date. What has not happened is never covered."""
+
+    def begin(self):
+        now = int(time.time())
+        self.passed_s = 0 # time passes by moving both clocks: the server's and, in what is faked, ours
+        self.names = ["org%04d" % i for i in range(1, 5)]
+        self.box = self.sandbox("--organizations", "4", "--events", "400", "--live", "1", "--no-limits",
+                                "--credentials", "mixed", "--from", iso(now - 2 * 86400), "--to", iso(now - 60))
+        self.config = self.box.config(self.directory, more="defaults: { settle: 1s, overlap: 10s }\n")
+        # One without a start time: the second at which it begins is one that has been, too.
+        self.edit(self.config, (r"(?s)(- name: org0004.*?)    backfill_start_time: \S+\n", r"\1"))
+
+    def true_time(self):
+        return time.time() + self.passed_s
+
+    def with_clock(self, off_s):
+        """One run with a clock that is wrong by so much. The words of the log."""
+        self.passed_s += 30
+        self.box.shift(30)
+        done = harness.orgsync("sync", "--json", "-c", self.config, env=faulty(FAULTS_CLOCK=str(off_s + self.passed_s)))
+        self.assert_code(done, 0)
+        for name in self.names:
+            ledger = harness.ledger(os.path.join(self.archives, name))
+            for covered in ledger["covered"]:
+                self.assertLessEqual(epoch(covered["to"]), self.true_time(), name)
+                self.assertLessEqual(epoch(covered["as_of"]), self.true_time() + 1, name)
+            if ledger["since"] is not None:
+                self.assertLessEqual(epoch(ledger["since"]), self.true_time())
+            # It is said, whether the server was asked or the ledger shows it; a run takes a while.
+            self.assertLessEqual(abs(harness.of(json.loads(done.out), name)["clock_difference_s"] - off_s), 60, done)
+        self.assertEqual(len(re.findall("clock and the server's differ", done.err)), len(self.names), done.err)
+
+    def finished(self):
+        self.passed_s += 30
+        self.box.shift(30)
+        env = faulty(FAULTS_CLOCK=str(self.passed_s))
+        document = self.sync(self.config, env=env)
+        for name in self.names:
+            ledger = harness.ledger(os.path.join(self.archives, name))
+            end = ledger["covered"][-1]["to"]
+            self.assertEqual(harness.difference(harness.archive_lines(os.path.join(self.archives, name)),
+                                                self.box.events_now(name, begin=ledger["since"], end=end)), "", name)
+            self.assertGreater(epoch(end), self.true_time() - 60)
+            self.assertLess(abs(harness.of(document, name)["clock_difference_s"]), 5)
+        self.assert_code(harness.orgsync("verify", "-q", "-c", self.config), 0)
+        # The last run that status speaks of is this one, whatever the clock said at another.
+        done = harness.orgsync("status", "--json", "-c", self.config, env=env)
+        self.assert_code(done, 0)
+        for one in json.loads(done.out)["organizations"]:
+            self.assertLess(abs(epoch(one["last_success"]) - self.true_time()), 60, one)
+
+    def test_an_hour_back(self):
+        self.begin()
+        self.with_clock(-3600)
+        self.finished()
+        lines = {name: harness.archive_lines(os.path.join(self.archives, name)) for name in self.names}
+        # And once more, over archives that reach further than the clock does.
+        self.with_clock(-3600)
+        for name in self.names:
+            self.assertEqual(harness.archive_lines(os.path.join(self.archives, name)), lines[name], name)
+        self.finished()
+
+    def test_a_year_forward(self):
+        self.begin()
+        self.with_clock(365 * 86400)
+        self.finished()
+        self.with_clock(365 * 86400)
+        self.finished()
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,41 @@
+/* run_world.h: a world for workers/run.c, places.c and wire.c without a network, a disk or a real clock.
+ *
+ * The functions of lib/http's engine and of workers/tenant.c are played by run_world.c: an organization has a
+ * number of answers of a size to fetch, and a lot of ways to fail. The threads are real ones. Time stands
+ * still while any of them has something to do and jumps when none has, so that an hour takes as long as what
+ * happens in it. At each such moment, in which nothing moves, the world looks at the run: every organization
+ * in one place, every share of memory accounted for, and nobody left waiting for what he could have.
+ */
+#ifndef ORGSYNC_TESTS_RUN_WORLD_H
+#define ORGSYNC_TESTS_RUN_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "workers/run.h"
+
+struct world_options {
+	uint64_t seed;
+	size_t n_orgs;
+	int workers, in_flight;
+	int64_t memory_bytes, organization_memory_bytes;
+	unsigned trouble;             /* 0: none; otherwise one thing in so many goes wrong */
+	size_t answer_bytes_max;      /* of most; one organization in eight has answers of up to ten times that */
+	bool priorities;
+	int64_t down_from_ms, down_to_ms; /* the server answers nobody in between */
+	int64_t outage_wait_ms;
+	int64_t deadline_ms, stop_ms; /* 0: none */
+	int threads_max;              /* so many can be started; 0: as many as are wanted */
+};
+
+struct world_counts {
+	uint64_t questions, waits_for_large, flushes, jumps, outages, no_room;
+	size_t kept_most, done, failed, stopped, waiting;
+};
+
+/* Plays one run to its end. It prints what is wrong and ends the program where anything is. What run_go()
+ * gave; *ret_e then says why. */
+int world_play(const struct world_options *options, struct world_counts *ret_counts, struct err *ret_e);
+
+#endif
