@@ -4,7 +4,7 @@ EXTRA_PROGRAMS += $(bench_tools)
 tests_bench_took_SOURCES = tests/bench/took.c
 tests_bench_quick_SOURCES = tests/bench/quick.c
 tests_bench_quick_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
-tests_bench_quick_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=EVP_DigestUpdate
+tests_bench_quick_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=EVP_DigestUpdate -Wl,--wrap=EVP_Digest
 tests_bench_quick_LDADD = lib/atlas/libatlas.a lib/store/libstore.a lib/base/libbase.a $(JANSSON_LIBS) $(CRYPTO_LIBS) \
 	$(ZLIB_LIBS) $(ZSTD_LIBS)
 tests_bench_durable_SOURCES = tests/bench/durable.c

@@ -31,6 +31,20 @@ __wrap_EVP_DigestUpdate(EVP_MD_CTX *hash, const void *bytes, size_t len)
 	return 1;
 }
 
+int __wrap_EVP_Digest(const void *bytes, size_t len, unsigned char *ret, unsigned *ret_len, const EVP_MD *kind, ENGINE *e);
+int
+__wrap_EVP_Digest(const void *bytes, size_t len, unsigned char *ret, unsigned *ret_len, const EVP_MD *kind, ENGINE *e)
+{
+	(void)bytes;
+	(void)len;
+	(void)kind;
+	(void)e;
+	memset(ret, 0, 32);
+	if (ret_len != NULL)
+		*ret_len = 32;
+	return 1;
+}
+
 static void
 must(bool good, const char *what)
 {

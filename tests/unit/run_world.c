@@ -289,6 +289,12 @@ take_off(struct http_session *s)
 }
 
 void
+http_answer_done(struct http_session *s)
+{
+	buf_reset(&s->body);
+}
+
+void
 http_cancel(struct http_engine *engine, struct http_session *s)
 {
 	pthread_mutex_lock(&world.mutex);
