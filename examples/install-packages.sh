@@ -2,7 +2,8 @@
 # Installs the Debian or Ubuntu packages that building orgsync needs and that are missing.
 #
 #   examples/install-packages.sh           what building and running needs
-#   examples/install-packages.sh --tests   and what the tests need
+#   examples/install-packages.sh --tests   and what the tests need; large tools that only look for faults are
+#                                          tried, and passed over where they cannot be had
 #
 # Nothing is asked of apt when nothing is missing. As root it calls apt-get itself, otherwise through
 # sudo, and says so first. It never removes a package. Elsewhere than on Debian and its kin it says
@@ -12,10 +13,11 @@ set -eu
 BUILD="autoconf automake gcc libc6-dev make pkg-config ca-certificates
 	libcurl4-openssl-dev libdeflate-dev libjansson-dev libmicrohttpd-dev libssl-dev libyaml-dev libzstd-dev zlib1g-dev"
 TESTS="check cppcheck openssl python3 zstd"
+TOOLS="clang-tidy valgrind"
 
 case ${1-} in
-"")      wanted=$BUILD ;;
---tests) wanted="$BUILD $TESTS" ;;
+"")      wanted=$BUILD liked= ;;
+--tests) wanted="$BUILD $TESTS" liked=$TOOLS ;;
 *)       echo "usage: $0 [--tests]" >&2; exit 2 ;;
 esac
 
@@ -26,20 +28,29 @@ if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>
 	exit 0
 fi
 
-missing=
-for package in $wanted; do
-	status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) || status=
-	[ "$status" = installed ] || missing="$missing $package"
-done
-[ -n "$missing" ] || exit 0
+not_there()
+{
+	for package in "$@"; do
+		status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) || status=
+		[ "$status" = installed ] || printf ' %s' "$package"
+	done
+}
+# shellcheck disable=SC2086 # lists of words, here and below
+missing=$(not_there $wanted)
+# shellcheck disable=SC2086
+missing_tools=$(not_there $liked)
+[ -n "$missing$missing_tools" ] || exit 0
 
 install="apt-get install -y --no-install-recommends --no-remove$missing"
 if [ "$(id -u)" -eq 0 ]; then
 	as_root=
-	echo "Installing packages:$missing"
+	echo "Installing packages:$missing$missing_tools"
 elif command -v sudo >/dev/null 2>&1; then
 	as_root=sudo
-	echo "Installing packages through sudo:$missing"
+	echo "Installing packages through sudo:$missing$missing_tools"
+elif [ -z "$missing" ]; then
+	echo "Not installed, for want of root or sudo:$missing_tools" >&2
+	exit 0
 else
 	echo "Packages are missing, and there is neither root nor sudo to install them. As root, run:" >&2
 	echo "  apt-get update && $install" >&2
@@ -56,10 +67,14 @@ apt()
 # A failed update is told only when the installation fails too: what is needed may be known already.
 apt update || true
 # shellcheck disable=SC2086 # a list of words
-if ! apt install -y --no-install-recommends --no-remove $missing; then
+if [ -n "$missing" ] && ! apt install -y --no-install-recommends --no-remove $missing; then
 	tail -n 30 "$log" >&2
 	echo >&2
 	echo "The packages could not be installed. What was tried, to be repeated by hand as root:" >&2
 	echo "  apt-get update && $install" >&2
 	exit 1
+fi
+# shellcheck disable=SC2086
+if [ -n "$missing_tools" ] && ! apt install -y --no-install-recommends --no-remove $missing_tools; then
+	echo "These could not be installed; what they look for is not looked for:$missing_tools" >&2
 fi

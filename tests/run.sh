@@ -1,20 +1,21 @@
 #!/bin/sh
-# Builds orgsync three times and runs every test:
+# Builds orgsync three times, runs every test, and lets every other tool look for faults:
 #
-#   build/normal   as released, warnings as errors     make check
-#   build/asan     AddressSanitizer, LeakSanitizer, UBSan   make check
-#   build/tsan     ThreadSanitizer                     make check-threads
-#   cppcheck       over the sources
+#   build/normal   as released, warnings as errors                          make check
+#   build/asan     AddressSanitizer, LeakSanitizer, UBSan; lines counted    make check, make coverage
+#   build/tsan     ThreadSanitizer                                          make check-threads
+#   cppcheck, gcc's analyzer and clang-tidy over the sources; valgrind over some of the tests
 #
-# Ends with one line `N passed, N failed, N skipped`, and with 0 only where nothing failed. Missing Debian
-# packages are installed first. What was built stays in build/, so a second run is quicker. ORGSYNC_JOBS
-# says how many things run at once (as many as there are processors).
+# What needs no quiet machine is done beside the tests, with what they leave of the processors. Ends with one line
+# `N passed, N failed, N skipped`, and with 0 only where nothing failed. Missing Debian packages are installed first.
+# What was built stays in build/, so a second run is quicker. ORGSYNC_JOBS says how many things run at once (as many
+# as there are processors). The long forms of the tests are `make check-long`'s.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 top=$(pwd)
 jobs=${ORGSYNC_JOBS:-$(nproc 2>/dev/null || echo 2)}
 logs=$top/build/logs
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 background=
 unset MAKEFLAGS MAKELEVEL MFLAGS ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS CK_FORK CK_RUN_CASE CK_RUN_SUITE
 # libcheck ends a test after 4 s, which a slow disk, a sanitizer or a busy machine can pass without any fault.
 export LC_ALL=C.UTF-8 MAKEFLAGS='' CK_TIMEOUT_MULTIPLIER=30
@@ -34,8 +35,51 @@ phase()
 	return $phase_result
 }
 
+# beside NAME COMMAND...: as phase, but silent, and what came of it is left for collect. For the background.
+beside()
+{
+	beside_log=$logs/$(echo "$1" | tr ' /' '--').log
+	beside_start=$(now)
+	shift
+	"$@" </dev/null >"$beside_log" 2>&1
+	echo "$? $(($(now) - beside_start))" >"$beside_log.part"
+	mv "$beside_log.part" "$beside_log.result"
+}
+
+# collect NAME: waits for what is done beside, and prints its line: the seconds in brackets are not ours.
+collect()
+{
+	phase_log=$logs/$(echo "$1" | tr ' /' '--').log
+	until [ -f "$phase_log.result" ] || ! kill -0 "$background" 2>/dev/null; do
+		sleep 0.2
+	done
+	phase_result=1 phase_seconds=?
+	[ -f "$phase_log.result" ] && read -r phase_result phase_seconds <"$phase_log.result"
+	printf '%-28s%6s    %s\n' "$1" "($phase_seconds)" "$([ "$phase_result" -eq 0 ] && echo ok || echo FAILED)"
+	return "$phase_result"
+}
+
+# tool NAME [LINES]: what a tool that looks at the sources found counts as one test; its last LINES are shown.
+tool()
+{
+	if collect "$1"; then
+		passed=$((passed + 1))
+		[ $# -lt 2 ] || tail -n "$2" "$phase_log" | sed 's/^/    /'
+	else
+		failed=$((failed + 1))
+		tail -n 40 "$phase_log" | sed 's/^/    /'
+	fi
+}
+
+skip()
+{
+	skipped=$((skipped + 1))
+	printf '%-28s%6s    skipped: %s\n' "$1" '' "$2"
+}
+
 finish()
 {
+	[ -z "$background" ] || kill "$background" 2>/dev/null
 	echo "$((passed + failed + skipped)) tests in $(($(now) - start)) s; logs in build/"
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" -eq 0 ]
@@ -78,7 +122,7 @@ build()
 # run_tests NAME TARGET: what an earlier run left is removed first, so that only this run is counted.
 run_tests()
 {
-	find "build/$1" \( -name '*.trs' -o -name '*.log' \) ! -name config.log -exec rm -f {} +
+	find "build/$1" \( -name '*.trs' -o -name '*.log' -o -name '*.gcda' \) ! -name config.log -exec rm -f {} +
 	timeout 600 make -C "build/$1" -k -j"$jobs" "$2"
 }
 
@@ -167,22 +211,12 @@ fi
 
 scratch_in_memory
 
-phase 'build' build normal check-programs --enable-werror || give_up
-test_phase 'tests' normal check
+# The versions whose findings were gone through: others see other things, and some that are not there.
+version_of() { "$@" --version 2>/dev/null | sed -n 's/.*[ -]\([0-9][0-9]*\)\.[0-9.]*.*/\1/p' | head -n 1; }
+gcc_version=$(version_of "${CC:-cc}") tidy_version=$(version_of clang-tidy)
+"${CC:-cc}" --version 2>/dev/null | grep -q 'Free Software' || gcc_version=none
 
-phase 'build with ASan, UBSan' build asan check-programs --enable-werror --enable-asan CFLAGS='-O1 -g' || give_up
-leaks=1
-if ! sanitizer_runs -fsanitize=address env ASAN_OPTIONS=detect_leaks=1; then
-	leaks=0
-	echo '  (leaks are not looked for: ptrace is forbidden here)'
-fi
-export ASAN_OPTIONS=detect_leaks=$leaks:exitcode=99
-# The 12,000 histories were played above; under the sanitizers a part of them finds what these look for.
-ORGSYNC_TEST_HISTORIES=4000
-export ORGSYNC_TEST_HISTORIES
-test_phase 'tests with ASan, UBSan' asan check
-unset ORGSYNC_TEST_HISTORIES
-
+sanitizer_runs -fsanitize=address env ASAN_OPTIONS=detect_leaks=1 && leaks=1 || leaks=0
 if sanitizer_runs -fsanitize=thread env; then
 	tsan=
 elif sanitizer_runs -fsanitize=thread setarch -R; then
@@ -190,18 +224,63 @@ elif sanitizer_runs -fsanitize=thread setarch -R; then
 else
 	tsan=no
 fi
+
+# In this order, one after the other.
+in_the_background()
+{
+	export MAKEFLAGS=
+	beside 'build with ASan, UBSan' build asan check-programs --enable-werror --enable-asan --enable-coverage CFLAGS='-O1 -g'
+	[ "$tsan" = no ] ||
+		beside 'build with TSan' build tsan check-threads-programs --enable-werror --enable-tsan CFLAGS='-O1 -g'
+	beside 'cppcheck' cpp_check
+	[ "$gcc_version" != 12 ] || beside "gcc's analyzer" make -C build/normal -s analyze
+	# The whole of it takes five times as long: make check-long.
+	[ "$tidy_version" != 14 ] || ORGSYNC_TIDY_NODES=20000 beside 'clang-tidy' make -C build/normal -s tidy
+	until [ -f "$logs/normal-is-done" ]; do sleep 0.2; done
+	[ "$valgrind" = no ] || beside 'valgrind' run_tests normal check-valgrind-quick
+}
+
+valgrind --version >/dev/null 2>&1 && valgrind=yes || valgrind=no
+rm -f "$logs"/*.result "$logs/normal-is-done"
+phase 'build' build normal check-programs --enable-werror || give_up
+export ORGSYNC_JOBS="$jobs"
+(exec >/dev/null 2>&1; renice -n 19 -p "$(exec sh -c 'echo $PPID')"; in_the_background) &
+background=$!
+trap 'kill "$background" 2>/dev/null' EXIT
+trap 'exit 130' INT TERM
+
+test_phase 'tests' normal check
+python3 tests/tools/cases.py build/normal >"$logs/cases" 2>&1
+: >"$logs/normal-is-done"
+
+collect 'build with ASan, UBSan' || give_up
+[ $leaks = 1 ] || echo '  (leaks are not looked for: ptrace is forbidden here)'
+export ASAN_OPTIONS=detect_leaks=$leaks:exitcode=99
+# All of them were played above; under the sanitizers a part of them finds what these look for.
+export ORGSYNC_TEST_PART=3
+test_phase 'tests with ASan, UBSan' asan check
+unset ORGSYNC_TEST_PART
+beside 'line coverage' make -C build/asan -s coverage
+tool 'line coverage' 1
+
 if [ "$tsan" = no ]; then
-	skipped=$((skipped + 1))
-	echo 'ThreadSanitizer does not run here: its tests are skipped'
+	skip 'threaded tests with TSan' 'ThreadSanitizer does not run here'
 else
-	phase 'build with TSan' build tsan check-threads-programs --enable-werror --enable-tsan CFLAGS='-O1 -g' || give_up
+	collect 'build with TSan' || give_up
 	test_phase 'threaded tests with TSan' tsan check-threads
 fi
 
-if phase 'cppcheck' cpp_check; then
-	passed=$((passed + 1))
+tool 'cppcheck'
+if [ "$gcc_version" = 12 ]; then tool "gcc's analyzer"; else skip "gcc's analyzer" 'gcc 12 is wanted'; fi
+if [ "$tidy_version" = 14 ]; then tool 'clang-tidy'; else skip 'clang-tidy' 'clang-tidy 14 is wanted'; fi
+if [ "$valgrind" = no ]; then
+	skip 'valgrind' 'it is not installed'
 else
-	failed=$((failed + 1))
-	tail -n 40 "$phase_log" | sed 's/^/    /'
+	collect 'valgrind'
+	tests_result=$phase_result
+	count normal
 fi
+
+echo 'cases played in the plain build:'
+sed 's/^/    /' "$logs/cases"
 finish

@@ -628,6 +628,8 @@ take_failure(struct tenant *t, const struct err *e)
 		return;
 	if (e->scope == ERR_SCOPE_PAGE) {
 		tries = t->sync != NULL ? sync_page_tries(t->sync) : PAGE_TRIES;
+		if (e->code == ERR_TOO_BIG && tries > PAGE_TRIES)
+			tries = PAGE_TRIES; /* chance has less to do with that, and each try is as large */
 		/* Narrowing down is one piece of news, however many questions it takes. */
 		log_line(t->bad_pages_seen++ == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, t->org->name,
 		         "msg=\"unusable page; asking again, then for less at once\" why=\"%s\"", e->text);

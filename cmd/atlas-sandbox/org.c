@@ -165,7 +165,7 @@ org_build(struct org *org, uint64_t seed, char *why, size_t why_size)
 	const struct settings *set = &org->set;
 	uint64_t hash = hash_two(hash_mix(seed) + 11, org->number);
 	uint64_t count = set->events_min + hash % (set->events_max - set->events_min + 1);
-	double live = set->live_per_s * (double)(LIVE_SPAN_MS / MS_PER_S);
+	double live = set->live_per_s * ((double)LIVE_SPAN_MS / MS_PER_S);
 	struct special *specials = calloc(set->n_specials + 1, sizeof *specials);
 	size_t n;
 	int result = -1;

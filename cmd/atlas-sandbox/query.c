@@ -119,16 +119,16 @@ take(const char *name, const char *value, struct query *q, struct query_error *e
 }
 
 int
-query_parse(const char *text, struct query *q, struct query_error *e)
+query_parse(const char *text, struct query *ret, struct query_error *ret_error)
 {
 	int result = 0;
 
-	memset(q, 0, sizeof *q);
-	q->page = 1;
-	q->rows = ROWS_DEFAULT;
-	q->count = true;
-	q->min_ms = INT64_MIN / 4;
-	q->max_ms = INT64_MAX / 4;
+	memset(ret, 0, sizeof *ret);
+	ret->page = 1;
+	ret->rows = ROWS_DEFAULT;
+	ret->count = true;
+	ret->min_ms = INT64_MIN / 4;
+	ret->max_ms = INT64_MAX / 4;
 	while (text != NULL && *text != '\0') {
 		size_t len = strcspn(text, "&");
 		const char *equals = memchr(text, '=', len);
@@ -140,15 +140,15 @@ query_parse(const char *text, struct query *q, struct query_error *e)
 		if (!bad && equals != NULL)
 			bad = query_decode(equals + 1, len - name_len - 1, value, sizeof value) < 0;
 		if (result == 0 && bad)
-			result = fail(e, "INVALID_QUERY_PARAMETER", "", "A parameter cannot be read.");
+			result = fail(ret_error, "INVALID_QUERY_PARAMETER", "", "A parameter cannot be read.");
 		else if (len > 0 && result == 0)
-			result = take(name, value, q, e);
+			result = take(name, value, ret, ret_error);
 		else if (!bad && result != 0 && (strcmp(name, "envelope") == 0 || strcmp(name, "pretty") == 0))
-			(void)take(name, value, q, &(struct query_error){ 0 });
+			(void)take(name, value, ret, &(struct query_error){ 0 });
 		text += len + (text[len] == '&');
 	}
-	if (result == 0 && q->min_ms > q->max_ms && q->max_ms != INT64_MAX / 4)
-		result = fail(e, "INVALID_DATE_RANGE", "minDate", "minDate is after maxDate.");
+	if (result == 0 && ret->min_ms > ret->max_ms && ret->max_ms != INT64_MAX / 4)
+		result = fail(ret_error, "INVALID_DATE_RANGE", "minDate", "minDate is after maxDate.");
 	return result;
 }
 

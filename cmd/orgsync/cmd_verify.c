@@ -81,23 +81,26 @@ repaired(void *ctx, const struct store_repaired *r)
 {
 	struct verify *v = ctx;
 	size_t size = v->asides_size == 0 ? 16 : 2 * v->asides_size;
-	struct aside *asides = v->asides, new = { NULL, NULL, r->from_s, r->to_s, r->compared };
+	struct aside *asides, new = { NULL, NULL, r->from_s, r->to_s, r->compared };
 
 	v->set_aside++;
 	if (v->n_asides == v->asides_size) {
 		asides = realloc(v->asides, size * sizeof(*asides));
-		if (asides != NULL)
-			v->asides_size = size;
+		if (asides == NULL) {
+			v->no_memory = true;
+			return;
+		}
+		v->asides = asides;
+		v->asides_size = size;
 	}
 	new.path = strdup(r->path);
 	new.moved_to = r->moved_to == NULL ? NULL : strdup(r->moved_to);
-	if (asides == NULL || new.path == NULL || (r->moved_to != NULL && new.moved_to == NULL)) {
+	if (new.path == NULL || (r->moved_to != NULL && new.moved_to == NULL)) {
 		free(new.path);
 		free(new.moved_to);
 		v->no_memory = true;
 		return;
 	}
-	v->asides = asides;
 	v->asides[v->n_asides++] = new;
 }
 

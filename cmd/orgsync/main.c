@@ -72,8 +72,8 @@ static const char *const list_about[] = {
 static const char *const config_about[] = {
 	"validate: names every mistake in the configuration with its file, line and column.",
 	"show: prints the effective configuration, defaults filled in and secrets left out.",
-	"init [FILE]: prints an example to begin with, or makes FILE of it (mode 0600; an old file stays as "
-	"it is).",
+	("init [FILE]: prints an example to begin with, or makes FILE of it (mode 0600; an old file stays as "
+	 "it is)."),
 	"schema: prints the JSON Schema of the configuration, for editors.",
 	NULL
 };

@@ -41,6 +41,8 @@ signals_block(void)
 	ours(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
+	/* A file that grows past the limit of this process is the trouble of one organization (EFBIG). */
+	sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 static void *

@@ -7,7 +7,7 @@
 
 #include "lib/base/err.h"
 
-/* Blocks them, and ignores SIGPIPE; before the first thread, which inherits it. */
+/* Blocks them, and ignores SIGPIPE and SIGXFSZ; before the first thread, which inherits it. */
 void signals_block(void);
 
 /* Begins the thread. stop(ctx) is called in it, once, at the first signal. 0 or -1. */

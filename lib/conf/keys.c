@@ -84,7 +84,7 @@ static const struct key limits_keys[] = {
 	  .help = "How long one answer may take in all." },
 	{ .name = "retries", .kind = KEY_INT, .offset = CONF(retries), .min = 0, .max = 100,
 	  .fallback = "5",
-	  .help = "How often a question is asked again when no good answer comes." },
+	  .help = "How often a question is asked again when no good answer comes, each time for the same reason." },
 	{ .name = "backoff", .kind = KEY_SHORT, .offset = CONF(backoff_ms), .min = 10, .max = MINUTE_MS,
 	  .fallback = "1s",
 	  .help = "The pause before the first of these retries; each one after doubles it, up to a minute." },

@@ -251,11 +251,12 @@ set_start(struct values *v, const struct key *key, const struct node *node, char
 int
 value_set(struct values *v, const struct key *key, const struct node *node, void *into)
 {
-	void *at = into == NULL ? NULL : (char *)into + key->offset; /* version goes nowhere */
+	void *at;
 
-	switch (key->kind) {
-	case KEY_VERSION:
+	if (key->kind == KEY_VERSION) /* goes nowhere */
 		return check_version(v, key, node);
+	at = (char *)into + key->offset;
+	switch (key->kind) {
 	case KEY_INT:
 		return set_int(v, key, node, at);
 	case KEY_BOOL:
@@ -283,10 +284,11 @@ value_set(struct values *v, const struct key *key, const struct node *node, void
 		return value_set_texts(v, key, node, into);
 	case KEY_DISABLED:
 		return value_set_disabled(v, key, node, at);
+	case KEY_VERSION:
 	case KEY_SECTION:
 	case KEY_ORGS:
 	case KEY_GLOBS:
-		break;  /* load.c's */
+		break;  /* the first is dealt with, the others are load.c's */
 	}
 	return -1;
 }

@@ -10,6 +10,7 @@
 #include "lib/http/private.h"
 
 #define BODY_KEPT_BYTES ((size_t)4 << 20) /* of an inflated body, for the next: a page has a fifth of a megabyte to two */
+#define PRIVATE_BODY_BYTES ((size_t)16384)
 
 int64_t
 http_mono_ms(void)
@@ -213,8 +214,14 @@ int
 http_start(struct http_engine *engine, struct http_session *s, const struct http_request *request,
            struct err *e)
 {
-	http_answer_begin(s, request->body_cap_bytes > 0 ? request->body_cap_bytes
-	                                                  : engine->options.body_cap_bytes);
+	size_t cap = request->body_cap_bytes > 0 ? request->body_cap_bytes : engine->options.body_cap_bytes;
+
+	http_session_wipe_body(s);
+	s->private_body = request->form != NULL;
+	http_answer_begin(s, cap);
+	/* All room at once: growth would leave pieces of a token in freed memory. */
+	if (s->private_body && buf_reserve(&s->body, cap < PRIVATE_BODY_BYTES ? cap : PRIVATE_BODY_BYTES) != 0)
+		return err_set_errno(e, ENOMEM, "http request");
 	if (http_session_prepare(s, engine, request, e) != 0) {
 		http_session_drop_secrets(s);
 		return -1;

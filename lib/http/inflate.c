@@ -87,7 +87,7 @@ http_answer_inflate(struct http_session *s)
 	buf_reset(out);
 	out->cap_bytes = s->body.cap_bytes;
 	s->why = inflate(engine->inflater, &s->body, out);
-	if (s->secret)
+	if (s->private_body)
 		buf_wipe(&s->body);
 	else
 		buf_free(&s->body);
@@ -95,7 +95,7 @@ http_answer_inflate(struct http_session *s)
 		a->body = out;
 		return;
 	}
-	if (s->secret)
+	if (s->private_body)
 		buf_wipe(out);
 	a->status = 0;
 	http_failure(s, CURLE_OK);

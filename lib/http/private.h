@@ -53,7 +53,7 @@ struct http_session {
 	char origin[280];            /* "cloud.mongodb.com:443", for messages */
 	char curl_text[CURL_ERROR_SIZE];
 	bool plain;                  /* http, not https */
-	bool secret;                 /* the answer may hold one: its memory is overwritten */
+	bool private_body;           /* it may hold an access token: the answer to a form */
 
 	/* the transfer under way */
 	int64_t started_mono_ms, last_byte_mono_ms;
@@ -76,6 +76,8 @@ int64_t http_mono_ms(void);
 int http_session_prepare(struct http_session *s, struct http_engine *engine,
                          const struct http_request *request, struct err *e)
 	__attribute__((warn_unused_result));
+/* Overwrites the body where it may hold a secret. */
+void http_session_wipe_body(struct http_session *s);
 /* Takes the secrets out of the handle after a transfer. */
 void http_session_drop_secrets(struct http_session *s);
 

@@ -28,12 +28,21 @@ http_session_forget(struct http_session *s)
 }
 
 void
+http_session_wipe_body(struct http_session *s)
+{
+	if (s->private_body)
+		wipe(s->body.data, s->body.size);
+	s->private_body = false;
+}
+
+void
 http_session_free(struct http_session *s)
 {
 	if (s == NULL)
 		return;
 	http_session_forget(s);
 	curl_slist_free_all(s->headers);
+	http_session_wipe_body(s);
 	buf_free(&s->body);
 	free(s);
 }
@@ -235,7 +244,6 @@ set_request(CURL *easy, struct http_session *s, const struct http_engine *engine
 		if (curl_slist_append(s->headers, line) == NULL)
 			return CURLE_OUT_OF_MEMORY;
 	}
-	s->secret = request->form != NULL;
 	SET(CURLOPT_URL, request->url);
 	/* libcurl (7.88) asks without the query where it has no memory for it just then, and says nothing: the
 	 * server would answer another question. */

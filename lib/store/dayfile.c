@@ -248,6 +248,7 @@ fill(struct day_reader *r, struct err *e)
 	if (r->end == r->out_size) {
 		if (r->out_size >= DAYFILE_LINE_MAX)
 			return dayfile_damaged(r->what, "it holds a line that is longer than any event", e);
+		/* NOLINTNEXTLINE(clang-analyzer-optin.portability.UnixAPI): it began with OUT_SIZE */
 		out = realloc(r->out, r->out_size * 2);
 		if (out == NULL)
 			return err_set_errno(e, ENOMEM, "%s", r->what);

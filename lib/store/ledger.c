@@ -155,27 +155,29 @@ static int
 splice(struct ledger *l, int64_t from_s, int64_t to_s, struct covered *c)
 {
 	struct covered *out = malloc((l->n_covered + 2) * sizeof(*out));
+	const struct covered *around = NULL; /* what reaches beyond both ends: it becomes two */
 	struct question split = { NULL, 0, false };
 	size_t n = 0, i;
 
 	if (out == NULL)
 		return -1;
 	for (i = 0; i < l->n_covered; i++)
-		if (l->covered[i].from_s < from_s && l->covered[i].to_s > to_s &&
-		    question_copy(&l->covered[i].asked, &split) != 0) {
-			free(out);
-			return -1;
-		}
+		if (l->covered[i].from_s < from_s && l->covered[i].to_s > to_s)
+			around = &l->covered[i];
+	if (around != NULL && question_copy(&around->asked, &split) != 0) {
+		free(out);
+		return -1;
+	}
 	for (i = 0; i < l->n_covered && l->covered[i].from_s < from_s; i++) {
 		out[n] = l->covered[i];
 		if (out[n].to_s > from_s)
 			out[n].to_s = from_s;
 		n++;
 	}
-	if (i > 0 && l->covered[i - 1].to_s > to_s) { /* its middle was taken: what follows is left */
+	if (around != NULL) { /* its middle was taken: what follows is left */
 		if (c != NULL)
 			out[n++] = *c;
-		out[n] = l->covered[i - 1];
+		out[n] = *around;
 		out[n].asked = split;
 		out[n++].from_s = to_s;
 	} else if (c != NULL) {

@@ -190,3 +190,18 @@ out:
 		free(bytes);
 	return rc;
 }
+
+bool
+staging_is_sound(const char *bytes, size_t len)
+{
+	const char *p = bytes, *end = bytes + len, *nl;
+	char scratch[EVENT_SCRATCH_SIZE];
+	struct event_scan scan;
+
+	for (; p < end; p = nl + 1) {
+		nl = memchr(p, '\n', (size_t)(end - p));
+		if (nl == NULL || *p != '{' || event_scan(p, nl, scratch, &scan) != nl || scan.fault != EVENT_SOUND)
+			return false;
+	}
+	return true;
+}

@@ -14,6 +14,8 @@
 #include "lib/base/isotime.h"
 #include "lib/store/store_private.h"
 
+#define TEXT_KEPT_MAX 16384
+
 char *
 store_what(const struct store *s, const char *rest, char *out)
 {
@@ -63,6 +65,9 @@ store_write_ledger(struct store *s, struct err *e)
 	if (file_replace(s->dirfd, LEDGER_FILE, s->text.data, s->text.len, what, e) != 0)
 		return -1;
 	s->ledger_changed = false;
+	/* Of a thousand open organizations with years of days these texts would be a good part of the memory. */
+	if (s->text.size > TEXT_KEPT_MAX)
+		buf_free(&s->text);
 	return 0;
 }
 

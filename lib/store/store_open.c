@@ -28,7 +28,7 @@ locked(const struct store *s, struct err *e)
 {
 	err_set(e, ERR_LOCKED, ERR_SCOPE_ORGANIZATION, ERR_RETRY_LATER,
 	        "%s: another run is working on this organization", s->name);
-	err_hint(e, "wait for it to end; the lock goes with the process that holds it");
+	err_hint(e, "wait for it to end, as --lock-wait does; the lock goes with the process that holds it");
 	return -1;
 }
 

@@ -84,6 +84,9 @@ int staging_is_empty(const struct store *s, int staging_fd, bool *ret, struct er
 int staging_read(const struct store *s, int staging_fd, const struct staged *staged, char **ret_bytes,
                  struct err *e) __attribute__((warn_unused_result));
 
+/* Is each of its lines an event? */
+bool staging_is_sound(const char *bytes, size_t len);
+
 /* years.c: the directories below events/, each opened once. */
 struct years {
 	int events_fd;               /* -1: not opened */

@@ -280,21 +280,32 @@ verify_day(struct verify *v, int64_t day_s)
 	return d == NULL ? 0 : check_day(v, d);
 }
 
-/* A day that is to get its first file: there is none yet, or it is what it was to be. */
+/* A day that is to get its first file, or one of another suffix: there is none yet, or it is what it was to be. */
 static int
-verify_first(struct verify *v, const struct day *b)
+verify_becoming(struct verify *v, const struct day *b)
 {
-	char name[DAYFILE_NAME_MAX];
+	const struct day *d = ledger_day(&v->fresh, b->day_s);
+	char name[DAYFILE_NAME_MAX], path[64];
 	struct stat st;
 	int fd, rc;
 
-	if (ledger_day(&v->fresh, b->day_s) != NULL)
+	if (d != NULL && d->suffix == b->suffix)
 		return 0;
 	fd = years_open(&v->years, v->s, b->day_s, false, v->e);
 	if (fd == -2 || (fd >= 0 && fstatat(fd, dayfile_name(b->day_s, b->suffix, name), &st, AT_SYMLINK_NOFOLLOW) != 0))
 		return 0;
 	rc = fd < 0 ? -1 : is_right(v, b);
-	return rc != 0 ? (rc < 0 ? -1 : 0) : check_day(v, b);
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	if (d == NULL)
+		return check_day(v, b);
+	rc = is_right(v, d);
+	if (rc == 1) { /* otherwise the day was told already */
+		snprintf(path, sizeof(path), "events/%.4s/%s", name, name);
+		find(v, STORE_STRAY, path, b->day_s, b->day_s + S_PER_DAY,
+		     "it is not what the ledger says it was to become: move it away, or let verify --repair do it");
+	}
+	return rc < 0 ? -1 : 0;
 }
 
 /* What is there and should not be --------------------------------------------------------------------- */
@@ -435,6 +446,10 @@ is_staged_right(struct verify *v, const struct staged *staged, struct err *ret_w
 		return -1;
 	err_clear(ret_why);
 	rc = staging_read(v->s, fd, staged, &bytes, ret_why) == 0;
+	if (rc == 1 && !staging_is_sound(bytes, (size_t)staged->bytes)) {
+		dayfile_damaged(staged->file, "it holds a line that is no event", ret_why);
+		rc = 0;
+	}
 	free(bytes);
 	if (fd >= 0)
 		close(fd);
@@ -527,7 +542,7 @@ store_verify(struct store *s, void (*found)(void *ctx, const struct store_findin
 		rc = verify_day(&v, days[i]);
 	/* Without the lock a run may just be at it; and what it left behind is not called wrong before it is. */
 	for (size_t i = 0; s->repair && i < v.fresh.n_becoming && rc == 0; i++)
-		rc = verify_first(&v, &v.fresh.becoming[i]);
+		rc = verify_becoming(&v, &v.fresh.becoming[i]);
 	if (rc == 0 && verify_unknown(&v) == 0 && verify_staging(&v) == 0)
 		verify_ranges(&v);
 	else

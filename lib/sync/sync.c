@@ -14,6 +14,7 @@
 #define COMMIT_CLAIMS 256
 #define CONTROL_S (EVENT_CREATED_MIN_NS / NS_PER_S) /* a second without events, and so without bad ones */
 #define PAGE_TRIES 3               /* of a question whose answer cannot be used */
+#define SECOND_TRIES 8             /* of one about a single second: after these it stays uncovered in this run */
 #define CLOCK_DIFFERENCE_S 300     /* a larger one is reported */
 #define FRESH_S S_PER_DAY          /* of a first run: what is younger is not backfill */
 
@@ -334,7 +335,11 @@ sync_page_tries(const struct sync *s)
 {
 	const struct reading *r = &s->reading;
 
-	return s->phase == PHASE_READ && r->active && r->narrowed && r->to_s - r->from_s > 1 ? 1 : PAGE_TRIES;
+	if (s->phase != PHASE_READ || !r->active)
+		return PAGE_TRIES;
+	if (r->to_s - r->from_s == 1 && r->margin == 0)
+		return SECOND_TRIES;
+	return r->narrowed && r->to_s - r->from_s > 1 ? 1 : PAGE_TRIES;
 }
 
 void

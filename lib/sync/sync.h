@@ -72,7 +72,8 @@ void sync_take_page(struct sync *s, const struct page *page, int64_t date_s, int
 void sync_take_bad_page(struct sync *s, const struct err *why);
 
 /* How often the current question is worth asking while its answers cannot be used: once where a bad answer is
- * being narrowed down, more often where nothing is known yet, or where a second would be given up. */
+ * being narrowed down, more often where nothing is known yet, most often where a second would be given up: a
+ * server whose answers are bad by chance must not cost one. */
 unsigned sync_page_tries(const struct sync *s);
 
 /* Reading ends here (a failure, the deadline, a signal): what was read is committed, the rest stays

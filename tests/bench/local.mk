@@ -23,9 +23,12 @@ EXTRA_DIST += tests/bench/isolation.py tests/bench/world.py tests/bench/bench.py
 bench-quick: tests/bench/quick
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/bench/quick.py
 
-bench: bench-programs
+bench: bench-programs bench-isolation
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/bench/bench.py $(BENCH_ROWS)
 
 bench-programs: $(bench_tools) all
 
-.PHONY: bench bench-programs bench-quick
+bench-isolation: all
+	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/bench/isolation.py
+
+.PHONY: bench bench-isolation bench-programs bench-quick

@@ -37,10 +37,10 @@ struct world_run {
 int world_run(const struct place *p, const struct world_run *run, struct err *e);
 
 /* Whatever the last run left: all that the ledger claims can be had from day files and from staging that the ledger
- * names, and nothing else in them is wrong. `when` for messages. The events that are there. */
+ * names, and nothing else in them is wrong. `when` for messages. How many events are there. */
 unsigned world_check_claims(const struct place *p, const char *when);
 
-/* All events of [from_s, to_s) that the server had shown by now_s, of these types, are in day files. */
+/* All that the run had to bring is in day files, and nothing is left to do. */
 void world_check_all(const struct place *p, const struct world_run *run, const char *when);
 
 /* What the ledger means to a next run: the seconds that it would read, and which of them again. Appended to b. */

@@ -3,7 +3,9 @@
  * exit codes and a word about memory where it failed; the archive is sound; and the next run, which has memory,
  * ends with the very day files of a run that was never disturbed.
  *
- *   ORGSYNC_TEST_ALLOC=N     N cases of each kind, evenly over all n (100); 0: all of them
+ * `make check` takes every n of the first scenario, that one alone, and of the rest a share evenly over all n;
+ * `make check-long` every n of everything.
+ *
  *   ORGSYNC_TEST_ONE=KIND:N  this case alone, with what the program says and where the memory was asked for
  */
 #include <dirent.h>
@@ -29,8 +31,9 @@
 #include "lib/store/store.h"
 #include "tests/crash/alloc_hooks.h"
 #include "tests/crash/event_server.h"
+#include "tests/support/cases.h"
 
-#define CASES 100
+#define SHARE ((size_t)70)    /* of a scenario that is not played for every n */
 #define JOBS 6                /* most of a case's time is waiting: for pauses, for the disk */
 #define RUN_MAX_MS 60000
 #define FASTER 20             /* the program's own clock runs so much faster, so that pauses are short */
@@ -400,18 +403,19 @@ play(const struct scenario *s, size_t fail_at, bool on)
 
 /* Every JOBS-th case, in a process of its own. */
 static void
-play_share(size_t share, size_t wanted)
+play_share(size_t share)
 {
 	size_t at = 0;
 
-	for (int i = 0; i < SCENARIOS; i++) {
-		size_t n = scenarios[i].n_allocations, count = wanted == 0 || wanted > n ? n : wanted;
+	for (int i = 0; i < SCENARIOS; i++)
+		for (int on = 0; on < 2; on++) {
+			size_t n = scenarios[i].n_allocations;
+			size_t count = test_cases(i == PLAIN_FIRST && !on ? n : SHARE < n ? SHARE : n, n);
 
-		for (int on = 0; on < 2; on++)
 			for (size_t k = 0; k < count; k++)
 				if (at++ % JOBS == share)
-					play(&scenarios[i], 1 + (k * n + n / 2) / count % n, on);
-	}
+					play(&scenarios[i], 1 + k * n / count, on);
+		}
 }
 
 static void
@@ -439,7 +443,7 @@ prepare(struct scenario *s, int index)
 static void
 play_all(void)
 {
-	const char *one = getenv("ORGSYNC_TEST_ONE"), *wanted = getenv("ORGSYNC_TEST_ALLOC");
+	const char *one = getenv("ORGSYNC_TEST_ONE");
 	pid_t pids[JOBS];
 	int status;
 
@@ -455,7 +459,7 @@ play_all(void)
 		pids[i] = fork();
 		need(pids[i] >= 0, "fork");
 		if (pids[i] == 0) {
-			play_share(i, wanted == NULL ? CASES : strtoul(wanted, NULL, 10));
+			play_share(i);
 			_exit(0);
 		}
 	}
@@ -496,8 +500,8 @@ main(void)
 		buf_free(&scenarios[i].tree);
 	cases = atomic_load(&shared->cases);
 	failures = atomic_load(&shared->failures);
-	printf("%zu cases; in %zu of them the run failed, in the others it got over it\n", cases,
-	       atomic_load(&shared->failed_runs));
+	test_cases_played("an allocation fails", cases);
+	printf("in %zu of them the run failed, in the others it got over it\n", atomic_load(&shared->failed_runs));
 	printf("100%%: Checks: %zu, Failures: %zu, Errors: 0\n", cases, failures < cases ? failures : cases);
 	return failures > 0;
 }

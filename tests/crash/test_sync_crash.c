@@ -26,7 +26,7 @@
 #define MAX_RUNS 3
 #define LONG_SEEDS 12
 #define RANDOM 2                 /* scenarios of chance */
-#define LONG_RANDOM 150
+#define LONG_RANDOM 60
 
 /* Everything costs many times as much under the sanitizers; each step is ended before in the plain build. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -36,6 +36,7 @@ def faulty(**variables):
     return harness.environment(LD_PRELOAD=LIBRARY, ASAN_OPTIONS=options + ":verify_asan_link_order=0", **variables)
 
 
+SLOW_S = 300 # a busy machine's runs take less
 LONG = os.environ.get("ORGSYNC_TEST_LONG") == "1"
 
 
@@ -62,7 +63,7 @@ class Disk(harness.TestCase):
         return os.path.join(self.archives, name)
 
     def steps(self):
-        """What was done to the disk: [(call, path, errno or 0)]."""
+        """What was done to the disk by the run before: [(call, path, errno or 0)]."""
         with open(self.log, encoding="utf-8") as log:
             return [(line.split(" ")[0], line.split(" ")[1], -int(line.split(" ")[2])) for line in log]
 
@@ -81,16 +82,23 @@ class Disk(harness.TestCase):
         self.assertEqual(after, [], mine[first])
 
     def repaired(self):
-        """Nothing recorded is damaged, and the next run ends exact."""
+        """Nothing recorded is damaged, and the next run ends exact. What could not be made durable once it does not
+        take for durable: a file that is still there is removed before anything of that name is written."""
+        failed = [path for call, path, error in self.steps() if call == "fsync" and error and os.path.isfile(path)]
+        os.unlink(self.log)
         self.assert_code(harness.orgsync("verify", "-q", "-c", self.config), 0)
         for name in self.names:
             lines = set(harness.archive_lines(self.archive(name), killed=True))
             self.assertEqual([line for line in self.recorded[name] if line not in lines], [], name)
-        self.sync(self.config)
+        self.sync(self.config, env=faulty(FAULTS_LOG=self.log))
+        steps = self.steps()
+        for path in failed:
+            self.assertEqual([call for call, where, _ in steps if where == path][:1], ["unlink"], path)
         self.assert_all_exact(self.box, self.names)
         self.assert_code(harness.orgsync("verify", "-q", "-c", self.config), 0)
         for name in self.names:
             self.assertEqual(os.listdir(os.path.join(self.archive(name), ".staging")), [], name)
+        return len(failed)
 
     CASES = (  # the rule below the organization's directory, and what has to be said
         ("write=EIO@{}/.staging/", r"{}/\.staging/\d+\.ndjson: cannot write: Input/output error"),
@@ -138,7 +146,7 @@ class Disk(harness.TestCase):
                 # What was not recorded is not new; staging is removed when all of it is.
                 self.assertEqual(harness.of(report, name)["events_new"] > 0, rule.startswith("unlink"))
         self.assert_all_exact(self.box, self.names[n:])
-        self.repaired()
+        self.assertGreater(self.repaired(), 0)
 
     def test_each_step_fails_once(self):
         """The k-th write, fsync, rename of the k-th organization fails, once: what is tried again would succeed."""
@@ -201,6 +209,25 @@ class Disk(harness.TestCase):
 
 
 class Files(harness.TestCase):
+    """Limits that anybody can set: nothing is faked here."""
+
+    def test_a_file_that_may_not_be_so_large(self):
+        """The limit on file sizes strikes one organization, and does not end the process (SIGXFSZ)."""
+        sandbox = self.sandbox("--organizations", "4", "--events", "50", "--no-limits", *DAYS,
+                               "--org", "2:events=6000")
+        names = ["org%04d" % i for i in range(1, 5)]
+        config = sandbox.config(self.directory)
+        done = harness.orgsync("sync", "--json", "-q", "-c", config,
+                               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18, 1 << 18)))
+        self.assert_code(done, 3)
+        error = harness.of(json.loads(done.out), "org0002")["error"]
+        self.assertRegex(error["text"], r"^org0002/\S+: cannot write: File too large$")
+        self.assertIn("ulimit -f", error["hint"])
+        self.assert_all_exact(sandbox, ["org0001", "org0003", "org0004"])
+        self.assert_code(harness.orgsync("verify", "-q", "-c", config), 0)
+        self.sync(config)
+        self.assert_all_exact(sandbox, names)
+
     def limited(self, files, more=""):
         sandbox = self.sandbox("--organizations", "30", "--events", "60", "--no-limits", "--latency", "5",
                                "--credentials", "mixed", *DAYS)
@@ -252,7 +279,7 @@ class Clock(harness.TestCase):
             if ledger["since"] is not None:
                 self.assertLessEqual(epoch(ledger["since"]), self.true_time())
             # It is said, whether the server was asked or the ledger shows it; a run takes a while.
-            self.assertLessEqual(abs(harness.of(json.loads(done.out), name)["clock_difference_s"] - off_s), 60, done)
+            self.assertLessEqual(abs(harness.of(json.loads(done.out), name)["clock_difference_s"] - off_s), SLOW_S, done)
         self.assertEqual(len(re.findall("clock and the server's differ", done.err)), len(self.names), done.err)
 
     def finished(self):
@@ -265,14 +292,14 @@ class Clock(harness.TestCase):
             end = ledger["covered"][-1]["to"]
             self.assertEqual(harness.difference(harness.archive_lines(os.path.join(self.archives, name)),
                                                 self.box.events_now(name, begin=ledger["since"], end=end)), "", name)
-            self.assertGreater(epoch(end), self.true_time() - 60)
-            self.assertLess(abs(harness.of(document, name)["clock_difference_s"]), 5)
+            self.assertGreater(epoch(end), self.true_time() - SLOW_S)
+            self.assertLess(abs(harness.of(document, name)["clock_difference_s"]), SLOW_S)
         self.assert_code(harness.orgsync("verify", "-q", "-c", self.config), 0)
         # The last run that status speaks of is this one, whatever the clock said at another.
         done = harness.orgsync("status", "--json", "-c", self.config, env=env)
         self.assert_code(done, 0)
         for one in json.loads(done.out)["organizations"]:
-            self.assertLess(abs(epoch(one["last_success"]) - self.true_time()), 60, one)
+            self.assertLess(abs(epoch(one["last_success"]) - self.true_time()), SLOW_S, one)
 
     def test_an_hour_back(self):
         self.begin()

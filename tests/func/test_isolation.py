@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """One organization's trouble stays its own: timeouts, retries that end, memory, a server that answers nobody."""
 
+import fcntl
 import json
 import os
 import re
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
-import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness
@@ -109,17 +110,14 @@ class Retries(harness.TestCase):
         self.assertLessEqual(entry["requests"], 60)
 
 
-def high_water(process, done):
-    """The most memory in MiB that the process had, as far as 5 ms show it; VmHWM itself forgets nothing."""
-    most = 0
-    while not done.wait(0.005):
-        try:
-            with open("/proc/%d/status" % process.pid, encoding="ascii") as status:
-                found = re.search(r"VmHWM:\s*(\d+) kB", status.read())
-        except OSError:
-            break
-        most = max(most, int(found.group(1)) // 1024 if found else 0)
-    return most
+# Runs a program and writes what the kernel says of its memory when it is over (wait4): nothing is missed.
+MEASURE = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as out:
+    out.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+"""
 
 
 class Memory(harness.TestCase):
@@ -127,19 +125,15 @@ class Memory(harness.TestCase):
 
     def peak(self, config, code=0):
         """One sync that has to end with the code: its document, and its peak in MiB."""
-        process = harness.start([harness.program("orgsync"), "sync", "--json", "-q", "-c", config])
-        done, found = threading.Event(), []
-        watcher = threading.Thread(target=lambda: found.append(high_water(process, done)))
-        watcher.start()
-        try:
-            result = harness.finish(process)
-        finally:
-            done.set()
-            watcher.join()
+        path = os.path.join(self.directory, "peak")
+        result = harness.run([sys.executable, "-c", MEASURE, path, harness.program("orgsync"), "sync", "--json", "-q",
+                              "-c", config])
         self.assert_code(result, code)
-        print("peak %d MiB, %.1f s" % (found[0], result.seconds), end=" ", flush=True)
+        with open(path, encoding="ascii") as kib:
+            peak = int(kib.read()) // 1024
+        print("peak %d MiB, %.1f s" % (peak, result.seconds), end=" ", flush=True)
         self.said = result.err
-        return json.loads(result.out), found[0]
+        return json.loads(result.out), peak
 
     def check_peak(self, peak, cap):
         self.assertGreater(peak, 5)
@@ -154,9 +148,29 @@ class Memory(harness.TestCase):
         document, peak = self.peak(sandbox.config(self.directory, more=limits(memory="256MiB")))
         self.check_peak(peak, 256)
         self.assertEqual(self.assert_all_exact(sandbox, names(1, 15)), document["totals"]["events_new"])
-        # Only those three were asked for less at a time.
-        for number in range(4, 16):
-            self.assertEqual(harness.of(document, "org%04d" % number)["retries"], 0)
+        # Only those three were asked for less at a time, and the others were done before any of them.
+        huge = [harness.of(document, name) for name in names(1, 3)]
+        for name in names(4, 15):
+            entry = harness.of(document, name)
+            self.assertEqual(entry["retries"], 0)
+            self.assertLess(entry["elapsed_ms"], min(one["elapsed_ms"] for one in huge))
+        for entry in huge:
+            self.assertLessEqual(entry["requests"], 40)
+
+    def test_the_cap_of_an_organization_is_what_binds(self):
+        """The same history of 52 MB under two caps, with room enough in the process for all of it."""
+        sandbox = self.sandbox("--organizations", "1", "--events", "260", "--event-bytes", "200000", "--no-limits",
+                               "--no-gzip")
+        peaks = []
+        for cap in ("16MiB", "256MiB"):
+            config = sandbox.config(self.directory, more=limits(memory="1GiB", organization_memory=cap))
+            _, peak = self.peak(config)
+            self.assertEqual(self.assert_all_exact(sandbox, names(1, 1)), 260)
+            shutil.rmtree(self.archives)
+            peaks.append(peak)
+        if not harness.is_sanitized():
+            self.assertLess(peaks[0], 16 + 48)  # with the program itself
+            self.assertGreater(peaks[1], 100)   # or the smaller one would have bound nothing
 
     def test_more_than_there_is_memory_for(self):
         """Events of 400 MB in ordinary answers, and answers a little too large for that."""
@@ -186,6 +200,88 @@ class Memory(harness.TestCase):
             text.write(changed)
         self.peak(config)
         self.assert_all_exact(sandbox, names(1, 3))
+
+
+class Neighbours(harness.TestCase):
+    """The others do not wait for one that keeps everybody waiting. (What it costs them in time is measured by
+    tests/bench/isolation.py.)"""
+
+    def has_ended(self, name):
+        """Its archive is there, and nobody holds its lock."""
+        archive = os.path.join(self.archives, name)
+        if not os.path.exists(os.path.join(archive, "ledger.json")) or not harness.ledger(archive)["covered"]:
+            return False
+        with open(os.path.join(archive, ".lock"), encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True
+
+    def beside(self, trouble):
+        """Two questions at once, and the first organization's is out for as long as the run lasts."""
+        sandbox = self.sandbox("--organizations", "12", "--events", "700", "--no-limits", "--org", "1:" + trouble)
+        config = sandbox.config(self.directory, more=limits(in_flight=2, workers=1, silence_timeout="10m"),
+                                orgs={"org0001": "priority: 100"})
+        process = harness.start([harness.program("orgsync"), "sync", "-q", "-c", config])
+        try:
+            harness.wait_until(lambda: process.poll() is not None or
+                               all(self.has_ended(name) for name in names(2, 12)), "the others end", 60)
+            self.assertFalse(self.has_ended("org0001"))
+        finally:
+            process.send_signal(signal.SIGKILL)
+            harness.finish(process)
+        self.assert_all_exact(sandbox, names(2, 12))
+
+    def test_one_that_hangs(self):
+        self.beside("fault=hang:1")
+
+    def test_one_that_takes_its_time(self):
+        self.beside("latency=3000000")
+
+
+class Held(harness.TestCase):
+    """What is refused is asked for once a run: no run remembers it, so that a mended credential needs nothing but the
+    next run, and none tries it over and over."""
+
+    REFUSED = {1: ("bad-key", "credential"), 2: ("bad-key", "credential"), 3: ("access-list", "access_list"),
+               4: ("suspended", "tenant"), 5: ("unknown", "org_unknown"), 6: ("role", "role")}
+
+    def test_run_after_run(self):
+        options = ["--organizations", "9", "--events", "40", "--credentials", "mixed"]
+        troubles = [part for number, (refusal, _) in self.REFUSED.items()
+                    for part in ("--org", "%d:refuse=%s" % (number, refusal))]
+        sandbox = harness.Sandbox(*options, *troubles)
+        self.addCleanup(sandbox.stop)
+        config, before = sandbox.config(self.directory), {}
+        for run in range(3):
+            document = self.sync(config, code=3)
+            for number, (_, code) in self.REFUSED.items():
+                name = "org%04d" % number
+                entry, now = harness.of(document, name), sandbox.counts(name)
+                self.assertEqual((entry["error"]["code"], entry["retries"]), (code, 0), entry)
+                # A challenge and an answer to it; with a service account a token, its use, and once more with a
+                # fresh token where the kept one is refused.
+                self.assertLessEqual(now["requests"] - before.get(name, 0), 2, (run, name))
+                self.assertLessEqual(entry["requests"], 4)
+                before[name] = now["requests"]
+        port = sandbox.url.rsplit(":", 1)[1]
+        sandbox.stop()
+        mended = self.sandbox(*options, "--port", port)
+        self.sync(config)
+        self.assert_all_exact(mended, names(1, 9))
+
+    def test_one_that_fails_run_after_run(self):
+        """Each run gives it a first try and its retries, and no more."""
+        sandbox = self.sandbox("--organizations", "4", "--events", "40", "--nonce-life", "100000000",
+                               "--org", "1:fault=500:1")
+        config, before = sandbox.config(self.directory, more=limits(retries=2, backoff="10ms")), 0
+        for _ in range(3):
+            entry = harness.of(self.sync(config, code=3), "org0001")
+            self.assertEqual((entry["error"]["code"], entry["retries"]), ("server", 3))
+            now = sandbox.counts("org0001")["requests"]
+            self.assertLessEqual(now - before, 1 + 3)
+            before = now
 
 
 class FewFiles(harness.TestCase):

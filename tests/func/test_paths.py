@@ -230,5 +230,52 @@ class Paths(harness.TestCase):
             self.assertEqual(self.seen(), before)
 
 
+class Sources(harness.TestCase):
+    """That no place was forgotten above: the calls that take a path, in all that touches an archive."""
+
+    ROOMS = ("lib/base", "lib/store", "lib/sync", "lib/atlas", "workers", "cmd/orgsync")
+    CALL = re.compile(r"(?<![\w.>])(open|creat|fopen|freopen|opendir|rename|mkdir|rmdir|unlink|remove|link|symlink|"
+                      r"stat|lstat|access|chmod|chown|truncate|mkstemp|mkdtemp|scandir|nftw|glob|openat|fstatat|"
+                      r"faccessat|linkat|fchmodat|fchownat|utimensat|renameat|mkdirat|unlinkat|symlinkat|readlinkat|"
+                      r"scandirat)\(([^;]*)")
+    COMMENT = re.compile(r"/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"", re.DOTALL) # or a string, which may look like one
+    # What follows no link by its nature: it makes a new entry, or takes away or moves the entry itself.
+    ENTRIES = {"renameat", "mkdirat", "unlinkat"}
+    # The operator's own: the output directory as the configuration names it, and files of his.
+    EXEMPT = {("lib/base/file.c", "openat(dirfd, parent,"), ("cmd/orgsync/archive.c", "lstat(conf->directory,"),
+              ("cmd/orgsync/cmd_config.c", "open(path,"), ("cmd/orgsync/cmd_config.c", "unlink(path)"),
+              ("cmd/orgsync/main.c", 'open("/dev/null",'), ("cmd/orgsync/session.c", "access(all[i],")}
+
+    def calls(self):
+        for room in self.ROOMS:
+            for directory, _, names in os.walk(os.path.join(harness.SRCDIR, room)):
+                for name in sorted(names):
+                    path = os.path.join(directory, name)
+                    if not name.endswith(".c"):
+                        continue
+                    with open(path, encoding="utf-8") as source:
+                        text = self.COMMENT.sub(lambda m: m.group(0) if m.group(0)[0] == '"' else " ", source.read())
+                    for match in self.CALL.finditer(text):
+                        yield os.path.relpath(path, harness.SRCDIR), match.group(1), match.group(0), text
+
+    def test_no_call_follows_a_link(self):
+        seen, bad = 0, []
+        for path, call, text, source in self.calls():
+            seen += 1
+            if any(path == where and text.startswith(what) for where, what in self.EXEMPT) or call in self.ENTRIES:
+                continue
+            flags = re.search(r"int flags = ([^;]*);", source)
+            said = text + (flags.group(1) if flags and re.search(r"\bflags\b", text) else "")
+            if call == "openat" and ("O_NOFOLLOW" in said or ', ".", ' in said):
+                continue
+            if call == "linkat" and re.match(r"linkat\([^()]*, 0\)", text): # without AT_SYMLINK_FOLLOW: the link itself
+                continue
+            if call in ("fstatat", "faccessat") and "AT_SYMLINK_NOFOLLOW" in said:
+                continue
+            bad.append("%s: %s" % (path, text[:80]))
+        self.assertEqual(bad, [])
+        self.assertGreater(seen, 30)
+
+
 if __name__ == "__main__":
     harness.main()

@@ -214,11 +214,19 @@ class Good(Secrets):
         _, config = self.set_up("--no-limits")
         script = os.path.join(self.directory, "script")
         with open(script, "w", encoding="utf-8") as out:
-            out.write("#!/bin/sh\nenv > '%s/environment'\nexec cat \"$1\"\n" % self.directory)
+            out.write("#!/bin/sh\nenv > '%s/environment'\nls -l /proc/$$/fd > '%s/files'\nexec cat \"$1\"\n" %
+                      (self.directory, self.directory))
         os.chmod(script, 0o700)
         self.edit(config, ('"cat", ', '"%s", ' % script))
         self.run_it("sync", "-c", config, codes=(0,))
         self.assertTrue(os.path.exists(os.path.join(self.directory, "environment")))
+        # Its input and messages go nowhere; of our files, locks and sockets it has none.
+        with open(os.path.join(self.directory, "files"), encoding="utf-8") as files:
+            files = dict(re.findall(r" (\d+) -> (.*)", files.read()))
+        self.assertEqual((files.pop("0"), files.pop("2")), ("/dev/null", "/dev/null"))
+        # The shell reads its script, and keeps its output aside while that of ls goes to the file.
+        rest = [to for to in files.values() if to not in (script, os.path.join(self.directory, "files"))]
+        self.assertEqual([to.split(":")[0] for to in rest], ["pipe"], files)
         self.learn_tokens()
         self.search()
 

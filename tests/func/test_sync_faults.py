@@ -65,8 +65,9 @@ class Faults(harness.TestCase):
                             "--capacity", "4", *DAYS, *options)
 
     def test_limits_that_are_announced(self):
-        """Four requests, then the announced allowance is used up: no 429 is needed to see that."""
-        sandbox = self.limits()
+        """Four requests, then the announced allowance is used up: no 429 is needed to see that. The server gives
+        nothing back meanwhile, or a slow machine would be allowed a fifth."""
+        sandbox = self.limits("--refill", "1", "--period", "3600")
         config = sandbox.config(self.directory, more="limits: { deadline: 2s }\n")
         report = self.sync(config, code=10)
         for name in ("org0001", "org0002", "org0003"):

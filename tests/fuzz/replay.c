@@ -20,6 +20,7 @@
 #include "lib/base/log.h"
 #include "lib/base/rng.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/cases.h"
 #include "tests/support/seed.h"
 
 #define TIME_MS 700
@@ -179,7 +180,7 @@ static void
 change_all(const struct input *inputs, size_t n, struct rng *r)
 {
 	static uint8_t bytes[SIZE_MAX_BYTES];
-	int64_t end_ms = clock_mono_ms(&clock_system) + TIME_MS;
+	int64_t end_ms = clock_mono_ms(&clock_system) + (int64_t)test_cases(TIME_MS, 60 * TIME_MS);
 	const struct input *in;
 	size_t len;
 
@@ -227,7 +228,8 @@ main(int argc, char **argv)
 		cut(&inputs[i]);
 	}
 	change_all(inputs, n, &r);
-	printf("replay_" FUZZ_TARGET ": %zu files of the corpus, %zu inputs made of them\n", n, now.n - n);
+	printf("replay_" FUZZ_TARGET ": %zu files of the corpus\n", n);
+	test_cases_played("replay_" FUZZ_TARGET, now.n);
 	printf("100%%: Checks: %zu, Failures: 0, Errors: 0\n", n);
 	for (size_t i = 0; i < n; i++) {
 		free(inputs[i].name);

@@ -1,5 +1,6 @@
 /* An archive that another process left behind, and what opening it makes of it: lib/store/recover.c, staging.c,
- * commit.c, merge.c, verify.c.
+ * commit.c, merge.c, verify.c; and what a repair
+ * makes of it: repair.c, compare.c.
  *
  * The input: two bytes of flags, then four parts with 0x1e between them: the day file, a staging file, what
  * the day file was about to become, events of this run. As no fuzzer makes a SHA-256, the ledger is made
@@ -286,6 +287,45 @@ day_is_sound(const struct world *w)
 	return (w->flags & OLD) == 0 || (w->old_sound && (w->flags & (OLD_GONE | DAY_LIES)) == 0);
 }
 
+static void
+repaired(void *ctx, const struct store_repaired *r)
+{
+	(void)ctx;
+	MUST(r->path != NULL && r->from_s <= r->to_s);
+	MUST(r->moved_to == NULL || strncmp(r->moved_to, "quarantine/damaged/", 19) == 0);
+}
+
+static void
+compared(void *ctx, const struct store_compared *c)
+{
+	(void)ctx;
+	MUST(c->path != NULL && c->gone >= c->missing);
+}
+
+/* Whatever is wrong with it but the ledger: repaired and read again, nothing is. */
+static void
+check_repair(const struct world *w)
+{
+	struct store_options o = { .dirfd = fuzz_dirfd(), .name = "acme", .org_id = FUZZ_ORG_ID, .repair = true };
+	struct err e;
+	struct store *s;
+
+	err_clear(&e);
+	s = store_open(&o, &e);
+	if (s == NULL) {
+		MUST(e.code == ERR_LEDGER && fuzz_is_line(e.text));
+		return;
+	}
+	MUST(store_repair(s, found, repaired, NULL, &e) >= 0);
+	store_close(s);
+	put_twice(w);
+	MUST(verify(w) == 0);
+	s = open_store(w, false, &e);
+	MUST(s != NULL && store_compare(s, compared, NULL, &e) == 0 && store_ledger(s)->n_repairs == 0);
+	store_close(s);
+	check_at_rest(w);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -317,6 +357,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check_at_rest(&w);
 		}
 	}
+	/* A file with the sum that was noted for it when it was written, and no events in it, nobody wrote. */
+	if (!(w.flags & BECOMING) || w.becoming_sound)
+		check_repair(&w);
 	free(before);
 	return 0;
 }

@@ -125,11 +125,12 @@ def orgsync(*arguments, **options):
 
 
 class Sandbox:
-    """A running atlas-sandbox. Options are its own ("--organizations", "3", …); end it with stop()."""
+    """A running atlas-sandbox. Options are its own ("--organizations", "3", …), those with names are
+    subprocess.Popen's; end it with stop()."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, **popen):
         self.options = list(options)
-        self.process = start([program("atlas-sandbox")] + self.options)
+        self.process = start([program("atlas-sandbox")] + self.options, **popen)
         line = self.process.stdout.readline().decode("ascii", "replace")
         match = re.match(r"listening on (https?://\S+)$", line)
         if not match:

@@ -264,7 +264,7 @@ class Server:
             tenant.challenged += not known
             wicked = tenant.fault is not None and not self.healed and (known or tenant.early) and \
                 (tenant.times is None or tenant.faults < tenant.times) and \
-                tenant.asked - tenant.faults > tenant.after
+                (tenant.after == 0 or tenant.asked - tenant.faults > tenant.after)
             tenant.faults += wicked
         if wicked and tenant.fault(x):
             return

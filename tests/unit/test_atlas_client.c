@@ -11,6 +11,7 @@
 #include "lib/atlas/client.h"
 #include "lib/base/log.h"
 #include "lib/base/rng.h"
+#include "tests/support/cases.h"
 
 #define ORG "32b6e34b3d91647abb20e7b8"
 #define SECRET "mdb_sa_sk_s3cr3t"
@@ -854,13 +855,14 @@ START_TEST(random_answers)
 	};
 	const char *seed_text = getenv("ORGSYNC_TEST_SEED");
 	uint64_t seed = seed_text != NULL ? strtoull(seed_text, NULL, 10) : 20261122;
+	size_t clients = test_cases(1500, 30000);
 	unsigned long cases = 0, refused = 0;
 	struct world w;
 	struct rng r;
 
 	printf("random_answers: ORGSYNC_TEST_SEED=%llu\n", (unsigned long long)seed);
 	rng_seed(&r, seed);
-	for (int client = 0; client < 1500; client++) {
+	for (size_t client = 0; client < clients; client++) {
 		bool sa = rng_below(&r, 2);
 		bool always_401 = rng_below(&r, 4) == 0;
 		unsigned wire = 0, again = 0;
@@ -912,8 +914,9 @@ START_TEST(random_answers)
 		if (client % 7 == 0 && *token_file() != '\0')
 			unlinkat(dirfd_, token_file(), 0);
 	}
-	ck_assert_uint_gt(refused, 100);
-	printf("random_answers: %lu answers, %lu refused clients\n", cases, refused);
+	ck_assert_uint_gt(refused, clients / 15);
+	test_cases_played("random answers", cases);
+	printf("%zu clients, %lu of them refused\n", clients, refused);
 }
 END_TEST
 

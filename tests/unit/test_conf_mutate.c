@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "lib/base/rng.h"
+#include "tests/support/cases.h"
 #include "tests/unit/conf_support.h"
 
 #define ROUNDS 6000
@@ -154,12 +155,13 @@ START_TEST(test_damaged)
 	uint64_t seed = given != NULL ? strtoull(given, NULL, 0) : 20261122;
 	struct rng rng;
 	unsigned loaded = 0, refused = 0;
+	size_t rounds = test_cases(ROUNDS, 20 * ROUNDS);
 	static struct text t;
 
 	printf("ORGSYNC_TEST_SEED=%llu\n", (unsigned long long)seed);
 	rng_seed(&rng, seed);
 	path = dir_put("c.yaml", "");
-	for (int i = 0; i < ROUNDS; i++) {
+	for (size_t i = 0; i < rounds; i++) {
 		const char *start = seeds[i % 2];
 		struct conf_findings f;
 		struct conf *conf;
@@ -170,20 +172,21 @@ START_TEST(test_damaged)
 			damage(&t, &rng);
 		path = dir_write("c.yaml", t.bytes, t.len, 0600);
 		conf = conf_load(path, NOW_S, &f);
-		ck_assert_msg((conf == NULL) == (f.n_errors > 0), "round %d", i);
+		ck_assert_msg((conf == NULL) == (f.n_errors > 0), "round %zu", i);
 		check_findings(&f, path);
 		/* Where the secret is whole, wherever it stands now; a torn one nobody can know. */
 		for (size_t j = 0; j < f.n && count(&t, "VOGEL") == count(&t, SECRET); j++)
-			ck_assert_msg(strstr(f.lines[j], "VOGEL") == NULL, "round %d: %s", i, f.lines[j]);
+			ck_assert_msg(strstr(f.lines[j], "VOGEL") == NULL, "round %zu: %s", i, f.lines[j]);
 		if (conf != NULL)
 			check_round_trip(conf);
 		*(conf != NULL ? &loaded : &refused) += 1;
 		conf_free(conf);
 		conf_findings_free(&f);
 	}
+	test_cases_played("test_conf_mutate", rounds);
 	printf("%u loaded, %u refused\n", loaded, refused);
-	ck_assert_uint_gt(loaded, ROUNDS / 50);
-	ck_assert_uint_gt(refused, ROUNDS / 4);
+	ck_assert_uint_gt(loaded, rounds / 50);
+	ck_assert_uint_gt(refused, rounds / 4);
 }
 END_TEST
 
@@ -196,7 +199,7 @@ main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, NULL, dir_remove);
-	tcase_set_timeout(tc, 120);
+	tcase_set_timeout(tc, 600);
 	tcase_add_test(tc, test_damaged);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

@@ -51,6 +51,9 @@ START_TEST(test_errno)
 	ck_assert_int_eq(err_set_errno(&e, EMFILE, "x"), -1);
 	ck_assert_ptr_nonnull(strstr(e.hint, "ulimit -n"));
 	err_clear(&e);
+	ck_assert_int_eq(err_set_errno(&e, EFBIG, "x"), -1);
+	ck_assert_ptr_nonnull(strstr(e.hint, "ulimit -f"));
+	err_clear(&e);
 	ck_assert_int_eq(err_set_errno(&e, ENFILE, "x"), -1);
 	ck_assert_ptr_nonnull(strstr(e.hint, "whole system"));
 	err_clear(&e);

@@ -6,6 +6,7 @@
 #include "lib/base/event.h"
 #include "lib/base/jsonscan.h"
 #include "lib/base/rng.h"
+#include "tests/support/cases.h"
 #include "tests/support/require.h"
 #include "tests/support/seed.h"
 
@@ -362,10 +363,11 @@ START_TEST(test_strip_random)
 	static const char *const spaces[] = { " ", "  ", "\n\t", "", "", "\r\n            " };
 	char text[3000], want[3000], *room;
 	size_t len, want_len, stripped = 0;
+	size_t rounds = test_cases(20000, 500000);
 	struct rng r;
 
 	rng_seed(&r, seed);
-	for (int round = 0; round < 20000; round++) {
+	for (size_t round = 0; round < rounds; round++) {
 		len = want_len = 0;
 		for (uint64_t n = rng_below(&r, 20); n > 0; n--) {
 			const char *space = spaces[rng_below(&r, 6)];
@@ -390,7 +392,8 @@ START_TEST(test_strip_random)
 		REQUIRE(memcmp(text, want, want_len) == 0);
 		stripped += len - want_len;
 	}
-	printf("20000 texts, %zu bytes of white space\n", stripped);
+	test_cases_played("texts", rounds);
+	printf("%zu bytes of white space\n", stripped);
 }
 END_TEST
 

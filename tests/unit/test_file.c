@@ -320,6 +320,57 @@ START_TEST(test_short_write)
 }
 END_TEST
 
+static ino_t
+inode_of(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_ino : 0;
+}
+
+static int
+fail_unlink(const char *kind, int fd, const char *what)
+{
+	(void)fd, (void)what;
+	return strcmp(kind, "unlink") == 0 ? EIO : 0;
+}
+
+/* Files, links and directories; what a move that came to no end left is brought to one; nothing is written over. */
+START_TEST(test_move)
+{
+	int to = file_open_dir(dir, "to", 1, "to", &e);
+	ino_t ino;
+
+	ck_assert_int_ge(to, 0);
+	ck_assert_int_eq(file_move(dir, "none", to, "none", "none", &e), 1);
+	ck_assert_int_eq(e.code, ERR_NONE);
+	ck_assert_int_eq(file_replace(dir, "a", "x", 1, "a", &e), 0);
+	ck_assert_int_eq(symlinkat("/nowhere", dir, "link"), 0);
+	ck_assert_int_eq(mkdirat(dir, "deep", 0700), 0);
+	ck_assert_int_eq(mkdirat(dir, "deep/er", 0700), 0);
+	for (size_t i = 0; i < 3; i++) {
+		const char *name = (const char *[]){ "a", "link", "deep" }[i];
+
+		ino = inode_of(dir, name);
+		ck_assert_int_eq(file_move(dir, name, to, name, name, &e), 0);
+		ck_assert(inode_of(dir, name) == 0 && inode_of(to, name) == ino);
+		ck_assert_int_eq(file_move(dir, name, to, name, name, &e), 0); /* done already */
+		ck_assert(inode_of(to, name) == ino);
+	}
+	ck_assert(inode_of(to, "deep/er") != 0);
+	ck_assert_int_eq(file_replace(dir, "b", "x", 1, "b", &e), 0);
+	ino = inode_of(dir, "b");
+	file_step_hook = fail_unlink;
+	ck_assert_int_eq(file_move(dir, "b", to, "b", "b", &e), -1);
+	file_step_hook = NULL;
+	assert_err(ERR_IO, "b");
+	ck_assert(inode_of(dir, "b") == ino && inode_of(to, "b") == ino);
+	ck_assert_int_eq(file_move(dir, "b", to, "b", "b", &e), 0);
+	ck_assert(inode_of(dir, "b") == 0 && inode_of(to, "b") == ino);
+	close(to);
+}
+END_TEST
+
 START_TEST(test_remove_rename)
 {
 	int other = file_open_dir(dir, "other", 1, "other", &e);
@@ -360,6 +411,7 @@ main(void)
 	tcase_add_test(tc, test_read_all);
 	tcase_add_test(tc, test_replace);
 	tcase_add_test(tc, test_short_write);
+	tcase_add_test(tc, test_move);
 	tcase_add_test(tc, test_remove_rename);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);

@@ -7,6 +7,7 @@
 
 #include "lib/base/isotime.h"
 #include "lib/base/rng.h"
+#include "tests/support/cases.h"
 #include "tests/support/require.h"
 #include "tests/support/seed.h"
 
@@ -157,7 +158,7 @@ START_TEST(test_random)
 {
 	struct rng r;
 	char text[80], clock[ISOTIME_LEN + 1];
-	size_t refused = 0, cases = 200000;
+	size_t refused = 0, cases = test_cases(200000, 5000000);
 
 	rng_seed(&r, seed);
 	for (size_t i = 0; i < cases; i++) {
@@ -185,7 +186,8 @@ START_TEST(test_random)
 			REQUIRE(ns >= 0 && ns < END_S * NS_PER_S);
 		}
 	}
-	printf("%zu instants; %zu of the damaged ones refused\n", cases, refused);
+	test_cases_played("instants", cases);
+	printf("%zu of the damaged ones refused\n", refused);
 	ck_assert(refused > cases / 10 && refused < cases);
 }
 END_TEST

@@ -113,6 +113,27 @@ hold_missing(const struct ledger *l, const struct second *model, const struct qu
 	free(gaps);
 }
 
+/* What the ledger covers of any range, against the model: all of it, and from where to where. */
+static void
+hold_covers(const struct ledger *l, const struct second *model, uint64_t which)
+{
+	int64_t first = -1, last = -1, from_s = 0, to_s = 0, a = (int64_t)(which * 7 % SPAN_S);
+	int64_t b = a + (int64_t)(which * 13 % (uint64_t)(SPAN_S - a + 1));
+	bool all = true, any;
+
+	for (int64_t t = a; t < b; t++) {
+		all = all && model[t].question >= 0;
+		if (model[t].question < 0)
+			continue;
+		first = first < 0 ? t : first;
+		last = t;
+	}
+	HOLDS(ledger_covers(l, BASE_S + a, BASE_S + b) == all, "case %" PRIu64, which);
+	any = ledger_covered_hull(l, BASE_S + a, BASE_S + b, &from_s, &to_s);
+	HOLDS(any == (first >= 0), "case %" PRIu64, which);
+	HOLDS(!any || (from_s == BASE_S + first && to_s == BASE_S + last + 1), "case %" PRIu64, which);
+}
+
 static void
 hold_text(const struct ledger *l, uint64_t which)
 {
@@ -169,6 +190,7 @@ one_case(struct rng *r, uint64_t which, bool one_overlap)
 		}
 		now_s += (int64_t)rng_below(r, 30);
 		hold_against(&l, model, which);
+		hold_covers(&l, model, which + (uint64_t)i);
 		a = (int64_t)rng_below(r, SPAN_S);
 		b = a + (int64_t)rng_below(r, (uint64_t)(SPAN_S - a) + 1);
 		hold_missing(&l, model, &questions[rng_below(r, N_QUESTIONS)],

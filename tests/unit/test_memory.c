@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/rng.h"
+#include "tests/support/cases.h"
 #include "tests/support/seed.h"
 #include "workers/memory.h"
 
@@ -174,11 +175,11 @@ really_held(void)
 START_TEST(test_runs)
 {
 	uint64_t seed = test_seed("memory");
-	size_t most = 0, steps = 0;
+	size_t most = 0, steps = 0, rounds = test_cases(500, 20000);
 	struct rng rng;
 
 	rng_seed(&rng, seed);
-	for (int round = 0; round < 500; round++) {
+	for (size_t round = 0; round < rounds; round++) {
 		size_t left;
 
 		memset(orgs, 0, sizeof(orgs));
@@ -193,10 +194,10 @@ START_TEST(test_runs)
 			while (i < n && !step(&orgs[(first + i) % n], &rng))
 				i++;
 			if (i == n)
-				ck_abort_msg("round %d: nobody can do anything, %zu have not ended", round, left);
+				ck_abort_msg("round %zu: nobody can do anything, %zu have not ended", round, left);
 			steps++;
 			if (m.asked + m.kept > m.ordinary || m.large_used > m.large || really_held() > m.ordinary + m.large)
-				ck_abort_msg("round %d: over the cap", round);
+				ck_abort_msg("round %zu: over the cap", round);
 			most = really_held() > most ? really_held() : most;
 			left = 0;
 			for (i = 0; i < n; i++)
@@ -204,7 +205,8 @@ START_TEST(test_runs)
 		}
 		ck_assert_uint_eq(m.asked + m.kept + m.large_used, 0);
 	}
-	printf("500 runs, %zu steps, at most %zu MiB held\n", steps, most / MIB);
+	test_cases_played("runs", rounds);
+	printf("%zu steps, at most %zu MiB held\n", steps, most / MIB);
 	ck_assert_uint_gt(most, 200 * MIB);
 }
 END_TEST

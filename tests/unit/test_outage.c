@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lib/base/rng.h"
+#include "tests/support/cases.h"
 #include "tests/support/seed.h"
 #include "workers/outage.h"
 
@@ -218,11 +219,12 @@ must(bool holds)
 START_TEST(test_random)
 {
 	uint64_t seed = test_seed("outage");
+	size_t rounds = test_cases(2000, 100000);
 	struct rng rng;
 	int over = 0;
 
 	rng_seed(&rng, seed);
-	for (int round = 0; round < 2000; round++) {
+	for (size_t round = 0; round < rounds; round++) {
 		size_t n = 3 + rng_below(&rng, 30), out = 0, asked[40];
 		bool is_out[40] = { false };
 		int64_t now_ms = 0, began_ms = -1, silent_from_ms = (int64_t)rng_below(&rng, 100000);
@@ -270,8 +272,9 @@ START_TEST(test_random)
 		over += o.state == OUTAGE_OVER;
 		outage_free(&o);
 	}
-	printf("2000 sequences, %d of them ended by an outage\n", over);
-	ck_assert_int_ge(over, 1000);
+	test_cases_played("sequences", rounds);
+	printf("%d of them ended by an outage\n", over);
+	ck_assert_uint_ge((size_t)over, rounds / 2);
 }
 END_TEST
 

@@ -7,6 +7,7 @@
 
 #include "lib/atlas/page.h"
 #include "lib/base/buf.h"
+#include "tests/support/cases.h"
 #include "tests/support/jsongen.h"
 #include "tests/support/require.h"
 #include "tests/support/seed.h"
@@ -449,6 +450,7 @@ START_TEST(test_random)
 {
 	char scratch[EVENT_SCRATCH_SIZE];
 	size_t filed = 0, faults = 0, foreign = 0, refused = 0, too_deep = 0;
+	size_t rounds = test_cases(4000, 100000);
 	struct sample s;
 	struct rng r;
 
@@ -456,7 +458,7 @@ START_TEST(test_random)
 	buf_init(&s.text, 1 << 24);
 	buf_init(&s.alone, 1 << 24);
 	org = "a0123456789abcdef012345a"; /* as jsongen_event() has it */
-	for (int round = 0; round < 4000; round++) {
+	for (size_t round = 0; round < rounds; round++) {
 		make_sample(&r, &s);
 		REQUIRE((scan_bytes(s.text.data, s.text.len) == 0) == s.sound);
 		too_deep += !s.sound;
@@ -479,9 +481,11 @@ START_TEST(test_random)
 			REQUIRE(event_compare(ev, &scan.event) == 0);
 		}
 	}
-	printf("4000 random pages: %zu events filed, %zu faults, %zu foreign, %zu pages too deep; damaged: "
+	test_cases_played("random pages", rounds);
+	printf("%zu events filed, %zu faults, %zu foreign, %zu pages too deep; damaged: "
 	       "%zu refused\n", filed, faults, foreign, too_deep, refused);
-	ck_assert(filed > 1000 && faults > 1000 && foreign > 1000 && refused > 1000 && refused < 3900);
+	ck_assert(filed > rounds / 4 && faults > rounds / 4 && foreign > rounds / 4 && refused > rounds / 4 &&
+	          refused < rounds / 40 * 39 + 39);
 	buf_free(&s.text);
 	buf_free(&s.alone);
 }

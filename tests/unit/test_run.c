@@ -22,6 +22,7 @@ add(struct world_counts *sum, const struct world_counts *one)
 	sum->jumps += one->jumps;
 	sum->outages += one->outages;
 	sum->no_room += one->no_room;
+	sum->holds += one->holds;
 	sum->done += one->done;
 	sum->failed += one->failed;
 	sum->stopped += one->stopped;
@@ -44,6 +45,10 @@ random_world(struct rng *rng)
 		o.down_to_ms = o.down_from_ms + (int64_t)rng_below(rng, 120000);
 		o.outage_wait_ms = (int64_t)rng_below(rng, 120000);
 	}
+	if (rng_below(rng, 3) == 0) {
+		o.held = 1 + (unsigned)rng_below(rng, 4);
+		o.lock_wait_ms = (int64_t)rng_below(rng, 30000);
+	}
 	if (rng_below(rng, 6) == 0)
 		o.stop_ms = 1 + (int64_t)rng_below(rng, 20000);
 	if (rng_below(rng, 6) == 0)
@@ -65,17 +70,17 @@ START_TEST(test_random)
 		o = random_world(&rng);
 		REQUIRE(world_play(&o, &one, &e) == 0);
 		REQUIRE(one.done + one.failed + one.stopped == o.n_orgs);
-		if (o.trouble == 0 && o.down_to_ms == 0 && o.stop_ms == 0 && o.deadline_ms == 0)
+		if (o.trouble == 0 && o.down_to_ms == 0 && o.stop_ms == 0 && o.deadline_ms == 0 && o.held == 0)
 			REQUIRE(one.done == o.n_orgs);
 		add(&sum, &one);
 	}
-	printf("test_run: %d runs, %zu organizations, %llu questions, %llu flushes, %llu outages; no room at %llu and "
-	       "large shares waited for at %llu of %llu moments\n", runs, sum.done + sum.failed + sum.stopped,
+	printf("test_run: %d runs, %zu organizations, %llu questions, %llu flushes, %llu outages; no room at %llu, large "
+	       "shares waited for at %llu, other runs at %llu of %llu moments\n", runs, sum.done + sum.failed + sum.stopped,
 	       (unsigned long long)sum.questions, (unsigned long long)sum.flushes, (unsigned long long)sum.outages,
 	       (unsigned long long)sum.no_room, (unsigned long long)sum.waits_for_large,
-	       (unsigned long long)sum.jumps);
+	       (unsigned long long)sum.holds, (unsigned long long)sum.jumps);
 	/* Otherwise nothing of this was looked at. */
-	REQUIRE(sum.flushes > 0 && sum.no_room > 0 && sum.waits_for_large > 0 && sum.outages > 0);
+	REQUIRE(sum.flushes > 0 && sum.no_room > 0 && sum.waits_for_large > 0 && sum.outages > 0 && sum.holds > 0);
 	REQUIRE(sum.done > 0 && sum.failed > 0 && sum.stopped > 0);
 }
 END_TEST

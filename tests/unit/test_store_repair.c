@@ -28,7 +28,7 @@
 
 /* A process costs many times as much under the sanitizers; each step is ended before in the plain build. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STRIDE 3
+#define STRIDE 5
 #else
 #define STRIDE 1
 #endif
@@ -254,6 +254,35 @@ unclean(const struct place *p, struct buf *b)
 	test_write(p, DAY_1 ".ndjson", "x", 1);
 }
 
+/* A run that ended just after it had put a day's file of another suffix in place, before the old one went; and the new
+ * one is damaged: the old one is as good as ever. */
+static int
+fail_removal_of_days(const char *kind, int fd, const char *what)
+{
+	(void)fd;
+	return strcmp(kind, "unlink") == 0 && strstr(what, "/events/") != NULL ? EIO : 0;
+}
+
+static void
+both_suffixes(const struct place *p, struct buf *b)
+{
+	struct covered c = { NOW_S, NOW_S + 10, NOW_S + 10, INT64_MAX, { NULL, 0, true } };
+	struct event more = test_event_of(extra);
+	struct store *s = test_open(p, NAME, LEDGER_GZIP);
+	struct err e;
+
+	err_clear(&e);
+	test_put(s, &more, 1);
+	file_step_hook = fail_removal_of_days;
+	HOLDS(store_commit(s, &c, 1, true, &e) == -1, "it did not fail");
+	file_step_hook = NULL;
+	store_close(s);
+	test_event_free(&more);
+	whole_file(p, DAY_1 ".ndjson.gz", b);
+	b->data[b->len / 2] ^= 1;
+	test_write(p, DAY_1 ".ndjson.gz", b->data, b->len);
+}
+
 static const struct scenario {
 	const char *name;
 	void (*damage)(const struct place *p, struct buf *b); /* b: the bytes that must not be lost */
@@ -261,12 +290,14 @@ static const struct scenario {
 	unsigned aside;        /* files that a repair has to deal with */
 	unsigned gone;         /* events that are told */
 	bool kept;             /* it is `extra`, which is kept by itself */
+	bool staged;           /* `extra` was read, and waits in sound staging: it belongs into the archive */
 } scenarios[] = {
-	{ "longer", longer, LEDGER_PLAIN, 1, 1, true },
-	{ "missing", missing, LEDGER_PLAIN, 1, 0, false },
-	{ "strays", strays, LEDGER_PLAIN, 3, 1, true },
-	{ "no gzip", no_gzip, LEDGER_GZIP, 1, 0, false },
-	{ "unclean end", unclean, LEDGER_PLAIN, 2, 2, false },
+	{ "longer", longer, LEDGER_PLAIN, 1, 1, true, false },
+	{ "missing", missing, LEDGER_PLAIN, 1, 0, false, false },
+	{ "strays", strays, LEDGER_PLAIN, 3, 1, true, false },
+	{ "no gzip", no_gzip, LEDGER_GZIP, 1, 0, false, false },
+	{ "both suffixes", both_suffixes, LEDGER_PLAIN, 1, 0, false, true },
+	{ "unclean end", unclean, LEDGER_PLAIN, 2, 2, false, false },
 };
 #define N_SCENARIOS ((int)(sizeof(scenarios) / sizeof(scenarios[0])))
 
@@ -378,6 +409,20 @@ go_on(void *ctx, const struct place *left, const char *when)
 	HOLDS(do_repair(left, &e) == 0 && aside == 0, "%s: %s: %s", w->sc->name, when, e.text);
 }
 
+/* The last event of its day. */
+static void
+add_extra(struct buf *tree)
+{
+	char *next = strstr(buf_str(tree), "\n== " NAME "/events/2025/2025-08-12"), *rest;
+
+	HOLDS(next != NULL, "%s", tree->data);
+	rest = strdup(next);
+	HOLDS(rest != NULL, "memory");
+	tree->len = (size_t)(next - tree->data);
+	HOLDS(buf_printf(tree, "%s\n%s", extra, rest) == 0, "memory");
+	free(rest);
+}
+
 /* An archive, what it holds, and the damage to it. */
 static void
 make_world(struct world *w, const struct scenario *sc, const struct place *before)
@@ -390,6 +435,8 @@ make_world(struct world *w, const struct scenario *sc, const struct place *befor
 	make_given();
 	HOLDS(do_sync(before, sc->suffix, &w->said, &e) == 0 && w->said.gone == 0, "%s", e.text);
 	test_tree(before, NAME "/events", &w->events);
+	if (sc->staged)
+		add_extra(&w->events);
 	sc->damage(before, &w->damaged);
 }
 

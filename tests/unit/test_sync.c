@@ -376,6 +376,33 @@ START_TEST(a_bad_second_in_two_years_is_found_in_few_questions)
 }
 END_TEST
 
+START_TEST(a_second_is_not_given_up_for_a_few_bad_answers)
+{
+	struct err why;
+
+	err_clear(&why);
+	err_set(&why, ERR_PAGE, ERR_SCOPE_PAGE, ERR_RETRY_NOW, "not JSON");
+	begin(SYNC_START_AT, NOW_S - 12, 10);
+	ASKED(13, 10, 1);
+	ck_assert_uint_eq(sync_page_tries(sync_under_test), 3); /* two seconds can still be narrowed down */
+	sync_take_bad_page(sync_under_test, &why);
+	ck_assert(asks());
+	ck_assert_uint_eq(sync_page_tries(sync_under_test), 3); /* the control question */
+	ANSWER(false, 0);
+	ASKED(12, 10, 1);
+	ck_assert_uint_eq(sync_page_tries(sync_under_test), 8); /* nothing is left to narrow */
+	sync_take_bad_page(sync_under_test, &why);
+	ck_assert(asks());
+	ck_assert_uint_eq(sync_page_tries(sync_under_test), 3); /* beside it: what comes is kept, not claimed */
+	ANSWER(false, 0);
+	ASKED(13, 11, 1);
+	ck_assert_uint_eq(sync_page_tries(sync_under_test), 8);
+	ANSWER(false, 0);
+	ck_assert(!asks());
+	ck_assert_uint_eq(sync_result(sync_under_test)->lost_seconds, 1);
+}
+END_TEST
+
 START_TEST(nothing_is_covered_that_has_not_settled_on_either_clock)
 {
 	begin(SYNC_START_AT, NOW_S - 100, 10);
@@ -698,6 +725,7 @@ main(void)
 	tcase_add_test(tc, a_page_in_no_order_is_halved);
 	tcase_add_test(tc, a_bad_page_is_narrowed_to_one_second);
 	tcase_add_test(tc, a_bad_second_in_two_years_is_found_in_few_questions);
+	tcase_add_test(tc, a_second_is_not_given_up_for_a_few_bad_answers);
 	tcase_add_test(tc, nothing_is_covered_that_has_not_settled_on_either_clock);
 	tcase_add_test(tc, a_page_after_the_end_was_moved_is_not_used);
 	tcase_add_test(tc, a_first_run_without_a_start_asks_once_and_fetches_nothing);

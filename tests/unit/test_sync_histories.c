@@ -3,7 +3,7 @@
  * the ledger claim anything untrue. A failing history is made shorter until nothing more can be left out,
  * and printed.
  *
- * ORGSYNC_TEST_SEED=N begins at seed N; ORGSYNC_TEST_HISTORIES=N plays so many.
+ * ORGSYNC_TEST_SEED=N begins at seed N; tests/support/cases.h says how many.
  */
 #include <check.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/rng.h"
+#include "tests/support/cases.h"
 #include "tests/support/history.h"
 
 static bool
@@ -214,13 +215,13 @@ print_history(const struct history *h, uint64_t seed)
 
 START_TEST(histories_end_exact)
 {
-	const char *from = getenv("ORGSYNC_TEST_SEED"), *count = getenv("ORGSYNC_TEST_HISTORIES");
+	const char *from = getenv("ORGSYNC_TEST_SEED");
 	uint64_t first = from != NULL ? strtoull(from, NULL, 10) : (uint64_t)time(NULL) * 1000003;
-	unsigned long n = count != NULL ? strtoul(count, NULL, 10) : 12000;
+	unsigned long n = test_cases(12000, 200000);
 	struct history h;
 	const char *what;
 
-	printf("seed %llu, %lu histories\n", (unsigned long long)first, n);
+	printf("ORGSYNC_TEST_SEED=%llu\n", (unsigned long long)first);
 	fflush(stdout);
 	for (unsigned long i = 0; i < n; i++) {
 		make_history(first + i, &h);
@@ -238,6 +239,7 @@ START_TEST(histories_end_exact)
 	       (unsigned long long)history_totals.questions, (unsigned long long)history_totals.events,
 	       (unsigned long long)history_totals.commits, (unsigned long long)history_totals.cuts,
 	       (unsigned long long)history_totals.bad_pages, (unsigned long long)history_totals.unordered);
+	test_cases_played("histories", n);
 	/* The hostile things did happen. */
 	ck_assert(n < 1000 || (history_totals.cuts > n / 10 && history_totals.bad_pages > n / 10 &&
 	                       history_totals.unordered > n / 10));
@@ -255,7 +257,7 @@ main(void)
 	log_open(2, LOG_LEVEL_ERROR);
 	if (getenv("ORGSYNC_TEST_VERBOSE") == NULL)
 		log_open(-1, LOG_LEVEL_ERROR); /* the server's mischief is not news */
-	tcase_set_timeout(tc, 300);
+	tcase_set_timeout(tc, 3000);
 	tcase_add_test(tc, histories_end_exact);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

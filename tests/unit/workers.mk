@@ -16,8 +16,8 @@ tests_unit_test_outage_LDADD = workers/libworkers.a $(CHECK_LIBS)
 tests_unit_test_queue_SOURCES = tests/unit/test_queue.c tests/support/seed.h
 tests_unit_test_queue_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_queue_LDADD = workers/libworkers.a $(CHECK_LIBS)
-tests_unit_test_run_SOURCES = tests/unit/test_run.c tests/unit/run_world.c tests/unit/run_world.h tests/support/seed.h \
-	tests/support/require.h
+tests_unit_test_run_SOURCES = tests/unit/test_run.c tests/unit/run_world.c tests/unit/run_world.h \
+	tests/unit/run_tenant.c tests/support/seed.h tests/support/require.h
 tests_unit_test_run_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_run_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_create
 tests_unit_test_run_LDADD = workers/libworkers.a lib/atlas/libatlas.a lib/base/libbase.a $(CHECK_LIBS)
