@@ -232,7 +232,8 @@ assert_all_given_back(const struct run *r)
 
 	assert(r->active == 0 && r->in_flight == 0 && r->in_flight_backfill == 0);
 	assert(m->asked == 0 && m->kept == 0 && m->large_used == 0);
-	assert(r->disk_first == NULL && r->large_first == NULL && queue_next_ms(&r->queue, 0) == INT64_MAX);
+	assert(r->disk_first == NULL && r->large_first == NULL);
+	assert(queue_next_ms(&r->queue, 0) == INT64_MAX && queue_next_ms(&r->held, 0) == INT64_MAX);
 	(void)m;
 }
 

@@ -25,7 +25,8 @@ struct world_options {
 	bool priorities;
 	int64_t down_from_ms, down_to_ms; /* the server answers nobody in between */
 	int64_t outage_wait_ms;
-	unsigned held;                /* one organization in so many is held by another run for a while, some for ever; 0: none */
+	unsigned held;                /* one organization in so many is held by another run for a while,
+	                               * some for ever; 0: none */
 	int64_t lock_wait_ms;         /* how long they are waited for */
 	int64_t deadline_ms, stop_ms; /* 0: none */
 	int threads_max;              /* so many can be started; 0: as many as are wanted */
@@ -34,7 +35,7 @@ struct world_options {
 struct world_counts {
 	uint64_t questions, waits_for_large, flushes, jumps, outages, no_room, holds;
 	uint64_t tenants;             /* made and not freed */
-	size_t kept_most, done, failed, stopped, waiting;
+	size_t kept_most, done, failed, stopped;
 };
 
 /* For run_tenant.c. Any thread. */

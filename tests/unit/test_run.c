@@ -74,13 +74,14 @@ START_TEST(test_random)
 			REQUIRE(one.done == o.n_orgs);
 		add(&sum, &one);
 	}
-	printf("test_run: %d runs, %zu organizations, %llu questions, %llu flushes, %llu outages; no room at %llu, large "
-	       "shares waited for at %llu, other runs at %llu of %llu moments\n", runs, sum.done + sum.failed + sum.stopped,
+	printf("test_run: %d runs, %zu organizations, %llu questions, %llu flushes, %llu outages; no room at %llu, "
+	       "large shares waited for at %llu, other runs at %llu of %llu moments\n", runs, sum.done + sum.failed + sum.stopped,
 	       (unsigned long long)sum.questions, (unsigned long long)sum.flushes, (unsigned long long)sum.outages,
 	       (unsigned long long)sum.no_room, (unsigned long long)sum.waits_for_large,
 	       (unsigned long long)sum.holds, (unsigned long long)sum.jumps);
 	/* Otherwise nothing of this was looked at. */
-	REQUIRE(sum.flushes > 0 && sum.no_room > 0 && sum.waits_for_large > 0 && sum.outages > 0 && sum.holds > 0);
+	REQUIRE(sum.flushes > 0 && sum.no_room > 0 && sum.waits_for_large > 0 && sum.outages > 0 &&
+	        sum.holds > 0);
 	REQUIRE(sum.done > 0 && sum.failed > 0 && sum.stopped > 0);
 }
 END_TEST
