@@ -120,8 +120,9 @@ take_ready(struct worker *w, int64_t *ret_wake_ms)
 		r->in_flight_backfill += slot->lane == LANE_BACKFILL;
 		bucket_charge(&r->all, 1, now);
 		outage_asked(&r->outage, slot->index);
-		/* What became possible at once, by memory or an outage's end, may be more than one worker's. */
-		if (w->in_flight == r->per_worker_max && queue_next_ms(&r->queue, now) <= now)
+		/* What is left is another worker's from here on: what became possible at once, by memory or an outage's
+		 * end, and what will be later, for which this one was to wake up. */
+		if (w->in_flight == r->per_worker_max && queue_next_ms(&r->queue, now) != INT64_MAX)
 			places_wake_one_locked(r);
 	} else
 		w->asleep = true;

@@ -3,7 +3,6 @@
 filed or belong to somebody else. The rest of each history is exact all the same, and what cannot be filed is kept."""
 
 import hashlib
-import json
 import os
 import sys
 import time
@@ -44,7 +43,8 @@ NO_PAGES = {
     "single_quotes": b"{'results':[]}", "deep_array": b"[" * DEEP, "deep_object": b'{"a":' * DEEP,
     "deep_beside_results": b'{"more":' + b"[" * DEEP + b"]" * DEEP + b',"results":[],"totalCount":0}',
     "deep_inside_results": b'{"results":[' + b"[" * DEEP + b"]" * DEEP + b'],"totalCount":1}',
-    "envelope": b'{"status":200,"content":{"results":[],"totalCount":0}}', "error_with_200": b'{"error":500,"errorCode":"UNEXPECTED_ERROR"}',
+    "envelope": b'{"status":200,"content":{"results":[],"totalCount":0}}',
+    "error_with_200": b'{"error":500,"errorCode":"UNEXPECTED_ERROR"}',
 }
 for _name, _text in NO_PAGES.items():
     body(_name, _text)

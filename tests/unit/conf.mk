@@ -17,11 +17,10 @@ tests_unit_test_conf_load_SOURCES = tests/unit/test_conf_load.c tests/unit/conf_
 tests_unit_test_conf_load_CFLAGS = $(CONF_TEST_CFLAGS)
 tests_unit_test_conf_load_LDADD = $(CONF_TEST_LIBS)
 
-tests_unit_test_conf_memory_SOURCES = tests/unit/test_conf_memory.c $(CONF_TEST_SUPPORT)
+tests_unit_test_conf_memory_SOURCES = tests/unit/test_conf_memory.c $(CONF_TEST_SUPPORT) $(SHORT_MEMORY)
 tests_unit_test_conf_memory_CFLAGS = $(CONF_TEST_CFLAGS)
 tests_unit_test_conf_memory_LDADD = $(CONF_TEST_LIBS)
-tests_unit_test_conf_memory_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+tests_unit_test_conf_memory_LDFLAGS = $(AM_LDFLAGS) $(SHORT_MEMORY_WRAPS)
 
 tests_unit_test_conf_mutate_SOURCES = tests/unit/test_conf_mutate.c $(CONF_TEST_SUPPORT)
 tests_unit_test_conf_mutate_CFLAGS = $(CONF_TEST_CFLAGS)

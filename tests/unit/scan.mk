@@ -18,10 +18,9 @@ tests_unit_test_event_diff_SOURCES = tests/unit/test_event_diff.c \
 tests_unit_test_event_diff_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_event_diff_LDADD = lib/base/libbase.a $(JANSSON_LIBS) $(CHECK_LIBS)
 
-tests_unit_test_page_SOURCES = tests/unit/test_page.c tests/support/jsongen.c
+tests_unit_test_page_SOURCES = tests/unit/test_page.c tests/support/jsongen.c $(SHORT_MEMORY)
 tests_unit_test_page_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-tests_unit_test_page_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+tests_unit_test_page_LDFLAGS = $(AM_LDFLAGS) $(SHORT_MEMORY_WRAPS)
 tests_unit_test_page_LDADD = lib/atlas/libatlas.a lib/base/libbase.a $(CHECK_LIBS)
 
 tests_unit_test_buf_SOURCES = tests/unit/test_buf.c

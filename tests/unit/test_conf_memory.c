@@ -1,45 +1,12 @@
-/* The n-th allocation fails, for every n: no description comes of it, nothing leaks, nothing crashes.
- * The linker sends the allocations of lib/conf and of this test here; those inside libyaml, jansson and
- * libc are their own. */
+/* The n-th allocation fails, for every n: no description comes of it, nothing leaks, nothing crashes. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/cases.h"
+#include "tests/support/short_memory.h"
 #include "tests/unit/conf_support.h"
-
-static long left = -1;  /* allocations until the one that fails; -1: none fails */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static int
-fails(void)
-{
-	return left >= 0 && left-- == 0;
-}
-
-void *
-__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *
-__wrap_realloc(void *p, size_t size)
-{
-	return fails() ? NULL : __real_realloc(p, size);
-}
 
 /* Loads, shows and reads a secret with the n-th allocation failing; true once n is past the last. */
 static bool
@@ -51,22 +18,22 @@ survives(const char *path, bool sound, long n)
 	struct err e;
 	bool all, blamed;
 
-	left = n;
+	short_memory_after = n;
 	conf = conf_load(path, NOW_S, &f);
 	blamed = f.n_errors > 0;
-	if (left == -1)
+	if (short_memory_after == -1)
 		ck_assert_ptr_null(conf);
 	buf_init(&b, 1 << 20);
 	if (conf != NULL && conf_show(conf, &b) != 0)
-		ck_assert_int_eq(left, -1);
+		ck_assert_int_eq(short_memory_after, -1);
 	buf_wipe(&b);
 	buf_init(&b, CONF_SECRET_MAX);
 	err_clear(&e);
 	if (conf != NULL && conf_secret_read(&conf->orgs[1].client_secret, &b, &e) != 0)
 		ck_assert_int_eq(e.code, ERR_NOMEM);
 	buf_wipe(&b);
-	all = left > 0;
-	left = -1; /* from here on check has memory to complain */
+	all = short_memory_after > 0;
+	short_memory_after = -1; /* from here on check has memory to complain */
 	ck_assert(!sound || !blamed); /* lack of memory is no mistake in the configuration */
 	conf_free(conf);
 	conf_findings_free(&f);
@@ -89,7 +56,7 @@ START_TEST(test_every_allocation)
 	        "      {command: [echo, x]}, tags: [a, b], backfill_start_time: 2099-01-01T00:00:00Z}\n");
 	while (!survives(dir_file("c.yaml"), true, n))
 		n++;
-	printf("%ld allocations failed in turn\n", n);
+	test_cases_played("an allocation fails", (size_t)n);
 	ck_assert_int_gt(n, 30);
 	/* The same where there are findings to be kept. */
 	dir_put("c.yaml", HEAD "zzz: 1\norganizations:\n" ORG_A ", yyy: 1}\n" ORG_A "}\n");

@@ -11,6 +11,7 @@
 #include "tests/support/jsongen.h"
 #include "tests/support/require.h"
 #include "tests/support/seed.h"
+#include "tests/support/short_memory.h"
 
 #define ORG "5f0c1d2e3a4b5c6d7e8f9a0b"
 #define EV(id) "{\"id\":\"" id "\",\"created\":\"2026-08-10T03:06:47Z\"}"
@@ -20,40 +21,6 @@ static const char *org;
 static struct page page;
 static struct err err;
 static char *body; /* of just the size of the text, for the sanitizer */
-
-/* The linker sends the allocations of the whole program here (-Wl,--wrap). */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static int fail_at; /* 0: never; n: the n-th allocation from now fails */
-
-static bool
-fails(void)
-{
-	return fail_at > 0 && --fail_at == 0;
-}
-
-void *
-__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *
-__wrap_realloc(void *p, size_t size)
-{
-	return fails() ? NULL : __real_realloc(p, size);
-}
 
 static void
 setup(void)
@@ -364,15 +331,15 @@ START_TEST(test_no_memory)
 	for (n = 1; n < 1000; n++) {
 		memcpy(body, text.data, text.len);
 		err_clear(&err);
-		fail_at = n;
+		short_memory_after = n - 1;
 		if (page_scan(&page, body, text.len, ORG, &err) == 0)
 			break;
-		ck_assert_int_eq(fail_at, 0);
+		ck_assert_int_eq(short_memory_after, -1);
 		ck_assert_int_eq(err.code, ERR_NOMEM);
 		ck_assert_uint_eq(page.rows + page.n_events + page.n_faults, 0);
 		page_free(&page);
 	}
-	fail_at = 0;
+	short_memory_after = -1;
 	printf("%d allocations for 1201 events\n", n - 1);
 	ck_assert_int_gt(n, 10);
 	ck_assert_int_lt(n, 100);

@@ -14,6 +14,7 @@
 #include "lib/base/isotime.h"
 #include "lib/base/rng.h"
 #include "tests/support/endings.h"
+#include "tests/support/short_memory.h"
 #include "tests/unit/store_support.h"
 
 #define NAME "acme"
@@ -28,40 +29,6 @@
 #else
 #define STRIDE 1
 #endif
-
-/* Allocations of lib/ fail on demand (the linker's --wrap). */
-static long alloc_fails_after = -1;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static bool
-alloc_fails(void)
-{
-	return alloc_fails_after >= 0 && alloc_fails_after-- == 0;
-}
-
-void *
-__wrap_malloc(size_t size)
-{
-	return alloc_fails() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-	return alloc_fails() ? NULL : __real_calloc(n, size);
-}
-
-void *
-__wrap_realloc(void *p, size_t size)
-{
-	return alloc_fails() ? NULL : __real_realloc(p, size);
-}
 
 /* What the server holds, and what is asked of it ------------------------------------------------------ */
 
@@ -392,16 +359,16 @@ starve_everywhere(const struct scenario *sc, unsigned run, const struct place *b
 	for (long k = 0;; k += 1 + k / 40) {
 		place_empty(&work);
 		tree_copy(before, &work);
-		alloc_fails_after = k;
+		short_memory_after = k;
 		rc = do_run(&work, sc, run, &e);
-		if (alloc_fails_after >= 0)
+		if (short_memory_after >= 0)
 			break;
 		HOLDS((rc != 0) == err_is(&e), "%s run %u, allocation %ld: %s", sc->name, run, k, e.text);
 		failed += rc != 0;
 		snprintf(when, sizeof(when), "without memory at %ld", k);
 		go_on(&work, sc, run, expected, when);
 	}
-	alloc_fails_after = -1;
+	short_memory_after = -1;
 	ck_assert_int_ge(failed, 10); /* a buffer that cannot be had in one size may be had in another */
 }
 

@@ -18,6 +18,7 @@
 #include "lib/base/isotime.h"
 #include "lib/store/dayfile.h"
 #include "tests/support/endings.h"
+#include "tests/support/short_memory.h"
 
 #define NAME "acme"
 #define START_S (BASE_S - DAY_S)
@@ -32,40 +33,6 @@
 #else
 #define STRIDE 1
 #endif
-
-/* Allocations of lib/ fail on demand (the linker's --wrap). */
-static long alloc_fails_after = -1;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static bool
-alloc_fails(void)
-{
-	return alloc_fails_after >= 0 && alloc_fails_after-- == 0;
-}
-
-void *
-__wrap_malloc(size_t size)
-{
-	return alloc_fails() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-	return alloc_fails() ? NULL : __real_calloc(n, size);
-}
-
-void *
-__wrap_realloc(void *p, size_t size)
-{
-	return alloc_fails() ? NULL : __real_realloc(p, size);
-}
 
 /* What the server gives, and what is done ------------------------------------------------------------- */
 
@@ -549,19 +516,19 @@ START_TEST(each_allocation_fails)
 		place_empty(&work);
 		tree_copy(&before, &work);
 		w.said = (struct said){ 0, 0 };
-		alloc_fails_after = k;
+		short_memory_after = k;
 		rc = do_repair(&work, &e);
 		if (rc >= 0)
 			rc = do_sync(&work, w.sc->suffix, &w.said, &e);
-		if (alloc_fails_after >= 0)
+		if (short_memory_after >= 0)
 			break;
-		alloc_fails_after = -1;
+		short_memory_after = -1;
 		HOLDS((rc < 0) == err_is(&e), "%s, allocation %ld: %s", w.sc->name, k, e.text);
 		failed += rc < 0;
 		snprintf(when, sizeof(when), "without memory at %ld", k);
 		go_on(&w, &work, when);
 	}
-	alloc_fails_after = -1;
+	short_memory_after = -1;
 	ck_assert_int_ge(failed, 10);
 	free_world(&w);
 	place_close(&before);
