@@ -37,12 +37,10 @@ to_disk_locked(struct run *r, struct slot *slot)
 	pthread_cond_signal(&r->disk_work);
 }
 
-/* So many that neither wire nor disk ever waits for one, and no more: each that is begun holds its ledger and its
- * handle. Those that wait for a time (a limit, a pause) do not count. So a priority, too, holds from the first on. */
-static bool
-has_enough_locked(struct run *r)
+bool
+places_are_taken_locked(struct run *r, int64_t now_ms)
 {
-	size_t waiting = queue_waiting(&r->queue, run_now_ms(r));
+	size_t waiting = queue_waiting(&r->queue, now_ms);
 
 	lock_assert_held(&r->lock);
 	return r->active - waiting >= AHEAD * (r->in_flight_max + DISK_THREADS);
@@ -52,7 +50,7 @@ void
 places_admit_locked(struct run *r)
 {
 	lock_assert_held(&r->lock);
-	while (r->active < r->active_max && r->next_tenant < r->options.n_orgs && !has_enough_locked(r)) {
+	while (r->active < r->active_max && r->next_tenant < r->options.n_orgs && !places_are_taken_locked(r, run_now_ms(r))) {
 		struct slot *slot = &r->slots[r->order[r->next_tenant++]];
 
 		r->active++;
