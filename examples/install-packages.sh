@@ -11,7 +11,7 @@
 set -eu
 
 BUILD="autoconf automake gcc libc6-dev make pkg-config ca-certificates
-	libcurl4-openssl-dev libjansson-dev libmicrohttpd-dev libssl-dev libyaml-dev libzstd-dev zlib1g-dev"
+	libcurl4-openssl-dev libdeflate-dev libjansson-dev libmicrohttpd-dev libssl-dev libyaml-dev libzstd-dev zlib1g-dev"
 TESTS="check cppcheck openssl python3 zstd"
 TOOLS="clang-tidy valgrind"
 
@@ -23,7 +23,7 @@ esac
 
 if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>&1; then
 	echo "No apt here. Wanted are a C compiler, make, autoconf, automake, pkg-config and the development" >&2
-	echo "files of libcurl, jansson, libmicrohttpd, OpenSSL, libyaml, zstd and zlib; for the tests check," >&2
+	echo "files of libcurl, libdeflate, jansson, libmicrohttpd, OpenSSL, libyaml, zstd and zlib; for the tests check," >&2
 	echo "cppcheck, openssl, python3 and zstd. ./configure will say what it does not find." >&2
 	exit 0
 fi

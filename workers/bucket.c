@@ -3,6 +3,11 @@
 #include <string.h>
 
 #define MICRO INT64_C(1000000)
+#define MEASURED_MIN 8        /* tokens that must have been refilled for a measure: one more or less is rounding */
+#define MEASURED_MIN_MS 100   /* sooner it is no refill, but somebody who gave or took many at once */
+#define MEASURED_ENOUGH 64    /* then, or after so long, the next measure begins */
+#define MEASURED_ENOUGH_MS 10000
+#define MEASURED_MAX_MS 120000 /* a measure that came to nothing within it is given up */
 
 void
 bucket_init(struct bucket *b, int64_t capacity, int64_t refill, int64_t period_ms, int64_t now_ms)
@@ -13,6 +18,7 @@ bucket_init(struct bucket *b, int64_t capacity, int64_t refill, int64_t period_m
 	b->period_ms = period_ms;
 	b->micro = capacity * MICRO;
 	b->at_ms = now_ms;
+	b->mark_ms = -1;
 }
 
 void
@@ -61,6 +67,44 @@ bucket_charge(struct bucket *b, int64_t n, int64_t now_ms)
 		return;
 	fill(b, now_ms);
 	b->micro -= n * MICRO;
+	b->spent += n;
+}
+
+static void
+mark(struct bucket *b, int64_t remaining, int64_t now_ms)
+{
+	b->mark_ms = now_ms;
+	b->mark_remaining = remaining;
+	b->spent = 0;
+}
+
+void
+bucket_lost(struct bucket *b)
+{
+	b->mark_ms = -1;
+}
+
+/* A full bucket refills nothing: while it is full nothing can be measured, and when it has become full what was
+ * refilled is the least that it can have been. The figure errs to the low side,
+ * where it costs nothing: when what is left runs out, the next question goes a little later, and its answer says
+ * that more is there than was thought. */
+static void
+measure_refill(struct bucket *b, int64_t remaining, int64_t now_ms)
+{
+	int64_t refilled = remaining - b->mark_remaining + b->spent, passed_ms = now_ms - b->mark_ms;
+
+	bool full = remaining + 1 >= b->capacity, anew = b->mark_ms < 0 || full;
+
+	if (b->told)
+		return;
+	if (b->mark_ms >= 0 && refilled >= MEASURED_MIN && refilled <= MICRO && passed_ms >= MEASURED_MIN_MS &&
+	    (!full || (refilled - 1) * b->period_ms > b->refill * passed_ms)) {
+		b->refill = refilled - 1;
+		b->period_ms = passed_ms;
+		anew |= refilled >= MEASURED_ENOUGH || passed_ms >= MEASURED_ENOUGH_MS;
+	}
+	if (anew || passed_ms < 0 || passed_ms > MEASURED_MAX_MS)
+		mark(b, remaining, now_ms);
 }
 
 void
@@ -73,9 +117,13 @@ bucket_learn_headers(struct bucket *b, int64_t limit, int64_t remaining, int64_t
 		/* Nothing is said of the refill: the documented buckets all refill half of it a minute. */
 		b->refill = (b->refill * limit + b->capacity - 1) / b->capacity;
 		b->capacity = limit;
+		b->told = false;
+		b->mark_ms = -1;
 	}
-	if (remaining >= 0 && remaining <= b->capacity)
-		b->micro = remaining * MICRO;
+	if (remaining < 0 || remaining > b->capacity)
+		return;
+	measure_refill(b, remaining, now_ms);
+	b->micro = remaining * MICRO;
 }
 
 void
@@ -90,7 +138,9 @@ bucket_learn_refusal(struct bucket *b, int64_t capacity, int64_t refill, int64_t
 	if (refill > 0 && refill <= 1000000 && period_s > 0 && period_s <= 86400) {
 		b->refill = refill;
 		b->period_ms = period_s * 1000;
+		b->told = true;
 	}
+	b->mark_ms = -1;
 	/* When the wait is over there is a token, whatever our own count says. */
 	b->micro = 0;
 	b->closed_until_ms = now_ms + wait_ms;

@@ -7,6 +7,7 @@
 #ifndef ORGSYNC_WORKERS_BUCKET_H
 #define ORGSYNC_WORKERS_BUCKET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct bucket {
@@ -15,6 +16,8 @@ struct bucket {
 	int64_t micro;               /* tokens, in millionths; below 0 after bucket_charge() */
 	int64_t at_ms;               /* when micro was right */
 	int64_t closed_until_ms;     /* the server asked for silence until then */
+	bool told;                   /* a 429 said what the refill is: it is measured no more */
+	int64_t mark_ms, mark_remaining, spent; /* measuring the refill: since when (-1: not), from what, sent since */
 };
 
 /* A full bucket. capacity 0: bucket_ready_ms() is always now. */
@@ -27,8 +30,12 @@ int64_t bucket_ready_ms(struct bucket *b, int64_t now_ms);
 /* Takes n tokens, whether they are there or not. */
 void bucket_charge(struct bucket *b, int64_t n, int64_t now_ms);
 
-/* RateLimit-Limit and RateLimit-Remaining of an answer; -1: absent. */
+/* RateLimit-Limit and RateLimit-Remaining of an answer; -1: absent. From several of them follows what is refilled:
+ * what remains, and was sent meanwhile, less what remained before. Others may draw on the same bucket: then it seems
+ * less, and what remains is believed all the same. */
 void bucket_learn_headers(struct bucket *b, int64_t limit, int64_t remaining, int64_t now_ms);
+/* A request was charged that the server may not have counted: what is being measured begins anew. */
+void bucket_lost(struct bucket *b);
 /* A 429: what its body said of the bucket (-1: nothing), and how long to wait. The bucket is empty. */
 void bucket_learn_refusal(struct bucket *b, int64_t capacity, int64_t refill, int64_t period_s,
                           int64_t wait_ms, int64_t now_ms);

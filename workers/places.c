@@ -1,6 +1,8 @@
 /* places.c: where each organization is, and the threads that work on the disk. */
 #include "workers/private.h"
 
+#define AHEAD 2 /* for each place on the wire or at the disk, so many organizations are begun */
+
 void
 places_wake_all_locked(struct run *r)
 {
@@ -35,11 +37,20 @@ to_disk_locked(struct run *r, struct slot *slot)
 	pthread_cond_signal(&r->disk_work);
 }
 
+bool
+places_are_taken_locked(struct run *r, int64_t now_ms)
+{
+	size_t waiting = queue_waiting(&r->queue, now_ms);
+
+	lock_assert_held(&r->lock);
+	return r->active - waiting >= AHEAD * (r->in_flight_max + DISK_THREADS);
+}
+
 void
 places_admit_locked(struct run *r)
 {
 	lock_assert_held(&r->lock);
-	while (r->active < r->active_max && r->next_tenant < r->options.n_orgs) {
+	while (r->active < r->active_max && r->next_tenant < r->options.n_orgs && !places_are_taken_locked(r, run_now_ms(r))) {
 		struct slot *slot = &r->slots[r->order[r->next_tenant++]];
 
 		r->active++;
@@ -151,6 +162,7 @@ places_move_on(struct run *r, struct slot *slot)
 		slot->answer_cap = tenant_answer_cap(slot->tenant);
 		slot->lane = lane;
 		queue_push(&r->queue, slot, ready_ms, lane, r->results[slot->index].org->priority);
+		places_admit_locked(r);
 		places_wake_one_locked(r);
 	}
 	lock_give(&r->lock);

@@ -85,6 +85,10 @@ run_now_ms(const struct run *r)
 /* places.c: who has which organization. */
 void places_wake_all_locked(struct run *r);
 void places_wake_one_locked(struct run *r);
+/* Whether so many are begun that neither wire nor disk ever waits for one. No more are: each that is begun holds its
+ * ledger and its handle. Those that wait for a time (a limit, a pause) do not count. So a priority, too, holds from the
+ * first on. */
+bool places_are_taken_locked(struct run *r, int64_t now_ms);
 /* Begins organizations while there is room for them. */
 void places_admit_locked(struct run *r);
 /* Has those that another run held tried again whose time has come, while there is room for them, or, where the run

@@ -98,6 +98,13 @@ ripen(struct queue *q, int64_t now_ms)
 	}
 }
 
+size_t
+queue_waiting(struct queue *q, int64_t now_ms)
+{
+	ripen(q, now_ms);
+	return q->waiting.n;
+}
+
 void *
 queue_pick(struct queue *q, int64_t now_ms, bool backfill_may, enum lane *ret_lane)
 {

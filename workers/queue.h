@@ -34,6 +34,8 @@ void queue_push(struct queue *q, void *job, int64_t ready_ms, enum lane lane, in
 void *queue_pick(struct queue *q, int64_t now_ms, bool backfill_may, enum lane *ret_lane);
 /* Any job, whatever its time; NULL where there is none. */
 void *queue_pick_any(struct queue *q);
+/* How many jobs wait for a time that has not come. */
+size_t queue_waiting(struct queue *q, int64_t now_ms);
 /* When the next job may run: now_ms or later, INT64_MAX where there is none. */
 int64_t queue_next_ms(const struct queue *q, int64_t now_ms);
 

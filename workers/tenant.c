@@ -692,7 +692,9 @@ tenant_take(struct tenant *t, struct http_answer *answer, struct page *page, con
 	t->token_next = false;
 	t->result->requests += exchanges;
 	bucket_charge(&t->own, exchanges - 1, now_ms(t));
-	if (!t->token_request && answer->status == 200)
+	if (!t->token_request && answer->status != 200)
+		bucket_lost(&t->atlas);
+	else if (!t->token_request)
 		bucket_learn_headers(&t->atlas, answer->ratelimit_limit, answer->ratelimit_remaining, now_ms(t));
 	err_clear(e);
 	outcome = atlas_take(t->client, answer, page, e);

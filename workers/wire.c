@@ -229,7 +229,7 @@ take_answers(struct worker *w)
 		server = (struct tenant_server){ r->outage.state != OUTAGE_NONE, r->outage.number };
 		lock_give(&r->lock);
 		exchanges = tenant_take(slot->tenant, answer, &w->page, &server, &sign);
-		buf_free(answer->body);
+		http_answer_done(session);
 		lock_take(&r->lock);
 		note_outcome_locked(r, slot, sign, tenant_trouble(slot->tenant));
 		landed_locked(w, slot);

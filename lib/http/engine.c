@@ -9,6 +9,7 @@
 #include "lib/base/memory.h"
 #include "lib/http/private.h"
 
+#define BODY_KEPT_BYTES ((size_t)4 << 20) /* of an inflated body, for the next: a page has a fifth of a megabyte to two */
 #define PRIVATE_BODY_BYTES ((size_t)16384)
 
 int64_t
@@ -153,7 +154,7 @@ http_engine_new(const struct http_options *options, struct err *e)
 	engine->options.proxy = engine->proxy;
 	engine->proxy_is_near = proxy_is_near(engine->proxy);
 	engine->multi = curl_multi_init();
-	if (engine->multi == NULL ||
+	if (http_inflater_init(engine) != 0 || engine->multi == NULL ||
 	    curl_multi_setopt(engine->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX) != CURLM_OK ||
 	    curl_multi_setopt(engine->multi, CURLMOPT_MAXCONNECTS, options->max_connections) !=
 	            CURLM_OK) {
@@ -173,6 +174,7 @@ http_engine_free(struct http_engine *engine)
 		return;
 	if (engine->multi != NULL)
 		curl_multi_cleanup(engine->multi);
+	http_inflater_free(engine);
 	free(engine->user_agent);
 	free(engine->ca_file);
 	free(engine->proxy);
@@ -315,9 +317,21 @@ http_next(struct http_engine *engine, struct http_answer **ret_answer)
 
 	if (s == NULL)
 		return NULL;
+	http_answer_inflate(s);
 	take_out(s);
 	*ret_answer = &s->answer;
 	return s;
+}
+
+void
+http_answer_done(struct http_session *s)
+{
+	struct buf *body = s->answer.body;
+
+	if (body == &s->body || body->size > BODY_KEPT_BYTES)
+		buf_free(body);
+	else
+		buf_reset(body);
 }
 
 void

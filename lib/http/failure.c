@@ -85,6 +85,10 @@ fail_limit(struct http_session *s, CURLcode rc)
 		        "the answer from %s comes in an encoding that was not asked for", s->origin);
 		err_hint(e, "check what may rewrite answers on the way: a proxy, a firewall");
 		return true;
+	case HTTP_BREAK_GZIP:
+		err_set(e, ERR_NETWORK, LATER, "the answer from %s broke off or is damaged: its gzip is not sound",
+		        s->origin);
+		return true;
 	case HTTP_BREAK_SILENCE:
 	case HTTP_BREAK_TOTAL:
 		fail_timeout(s);

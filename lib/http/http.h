@@ -63,14 +63,15 @@ struct http_request {
 	                            * libcurl tries the next that is kept, up to five times */
 };
 
-/* One answer. Belongs to the session; valid until its next http_start() or its end.
+/* One answer. Belongs to the session; valid until its next http_start() or its end, the body only until the next
+ * http_next() of the engine it was taken from, too.
  * Absent header fields are -1 (numbers) or "" (texts). */
 struct http_answer {
 	int status;                     /* 0 where err is set */
 	struct err err;                 /* transport: ERR_NETWORK, ERR_TIMEOUT, ERR_TLS, ERR_TOO_BIG; its
 	                                 * http_status is that of an answer that broke off */
 	struct buf *body;               /* inflated, empty where err is set; the reader may change its
-	                                 * bytes, take them, or give the memory back with buf_free() */
+	                                 * bytes, or overwrite them with buf_wipe() */
 	int64_t date_s;                 /* Date, epoch seconds */
 	int64_t retry_after_s;          /* Retry-After in seconds; a date is turned with our wall clock
 	                                 * or, where the answer has one, its own Date; never below 0 */
@@ -93,6 +94,9 @@ void http_drive(struct http_engine *engine, int timeout_ms);
 
 /* Takes the next finished session out of the engine: the session, with *ret_answer, or NULL. */
 struct http_session *http_next(struct http_engine *engine, struct http_answer **ret_answer);
+
+/* The answer has been read: gives memory back, but for what the engine keeps for the next. */
+void http_answer_done(struct http_session *s);
 
 /* Takes an unfinished session out of the engine, breaking its request off. */
 void http_cancel(struct http_engine *engine, struct http_session *s);

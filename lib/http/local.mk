@@ -5,7 +5,8 @@ lib_http_libhttp_a_SOURCES = \
 	lib/http/engine.c \
 	lib/http/failure.c \
 	lib/http/http.h \
+	lib/http/inflate.c \
 	lib/http/private.h \
 	lib/http/session.c
-lib_http_libhttp_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS)
+lib_http_libhttp_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(DEFLATE_CFLAGS)
 EXTRA_DIST += lib/http/README.md

@@ -1,7 +1,7 @@
 /* private.h: what the files of lib/http share; no other room includes it.
  *
  * engine.c owns the multi handle and the lists; session.c an easy handle and its options; answer.c
- * what comes in; failure.c words for what went wrong.
+ * what comes in; inflate.c what came packed; failure.c words for what went wrong.
  */
 #ifndef ORGSYNC_HTTP_PRIVATE_H
 #define ORGSYNC_HTTP_PRIVATE_H
@@ -9,6 +9,8 @@
 #include <curl/curl.h>
 
 #include "lib/http/http.h"
+
+struct libdeflate_decompressor;
 
 /* Why we, not libcurl, ended a transfer. */
 enum http_break {
@@ -18,6 +20,7 @@ enum http_break {
 	HTTP_BREAK_NOMEM,
 	HTTP_BREAK_CHALLENGES,
 	HTTP_BREAK_CODING,
+	HTTP_BREAK_GZIP,
 	HTTP_BREAK_SILENCE,
 	HTTP_BREAK_TOTAL
 };
@@ -33,6 +36,8 @@ struct http_engine {
 	bool proxy_is_near;        /* the proxy is configured and on this machine */
 	struct http_list active, finished;
 	int64_t check_at_mono_ms;    /* no deadline of an active session lies before this */
+	struct libdeflate_decompressor *inflater;
+	struct buf inflated;         /* the body of the answer handed out last, where it came packed */
 };
 
 struct http_session {
@@ -44,7 +49,7 @@ struct http_session {
 	struct http_session *prev, *next;
 
 	struct http_answer answer;
-	struct buf body;
+	struct buf body;             /* as it comes: packed, where codings is 1 */
 	char origin[280];            /* "cloud.mongodb.com:443", for messages */
 	char curl_text[CURL_ERROR_SIZE];
 	bool plain;                  /* http, not https */
@@ -84,6 +89,12 @@ int http_on_progress(void *userdata, curl_off_t dl_total, curl_off_t dl_now, cur
 int http_on_send(void *userdata, char *primary_ip, char *local_ip, int primary_port, int local_port);
 void http_answer_begin(struct http_session *s, size_t body_cap_bytes);
 void http_answer_end(struct http_session *s, CURLcode rc);
+
+/* inflate.c. 0, or -1 for lack of memory. */
+int http_inflater_init(struct http_engine *engine) __attribute__((warn_unused_result));
+void http_inflater_free(struct http_engine *engine);
+/* Inflates the body of a finished session that is in the engine still, or fails its answer. */
+void http_answer_inflate(struct http_session *s);
 
 /* failure.c: fills s->answer.err from the transfer's result (not CURLE_OK, or s->why set). */
 void http_failure(struct http_session *s, CURLcode rc);

@@ -148,7 +148,6 @@ set_fixed(CURL *easy, struct http_session *s)
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	SET(CURLOPT_HTTP09_ALLOWED, 0L);
-	SET(CURLOPT_ACCEPT_ENCODING, "gzip");
 	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
@@ -234,12 +233,15 @@ set_request(CURL *easy, struct http_session *s, const struct http_engine *engine
 
 	curl_slist_free_all(s->headers);
 	s->headers = NULL;
+	/* Not CURLOPT_ACCEPT_ENCODING, with which libcurl inflates: inflate.c does that. */
+	s->headers = curl_slist_append(NULL, "Accept-Encoding: gzip");
+	if (s->headers == NULL)
+		return CURLE_OUT_OF_MEMORY;
 	if (request->accept != NULL) {
 		len = snprintf(line, sizeof(line), "Accept: %s", request->accept);
 		if (len < 0 || (size_t)len >= sizeof(line))
 			return CURLE_BAD_FUNCTION_ARGUMENT;
-		s->headers = curl_slist_append(NULL, line);
-		if (s->headers == NULL)
+		if (curl_slist_append(s->headers, line) == NULL)
 			return CURLE_OUT_OF_MEMORY;
 	}
 	SET(CURLOPT_URL, request->url);

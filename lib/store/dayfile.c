@@ -13,7 +13,7 @@
 #define OUT_SIZE ((size_t)128 * 1024)
 #define GZIP_LEVEL 6
 #define GZIP_WINDOW (15 + 16) /* zlib's way of asking for gzip; its header then has no time and no name */
-#define ZSTD_LEVEL 3
+#define ZSTD_LEVEL 1 /* 2.0 µs of CPU an event against 3.5, for a file a tenth larger */
 
 char *
 dayfile_name(int64_t day_s, enum ledger_suffix suffix, char *out)

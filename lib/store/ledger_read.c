@@ -40,23 +40,10 @@ read_time(const json_t *j, int64_t *ret_s)
 	return 0;
 }
 
-/* Whole seconds, or all nine digits of a fraction that is not 0. */
 static int
 read_time_ns(const json_t *j, int64_t *ret_ns)
 {
-	size_t len = json_string_length(j);
-	int64_t ns, s;
-
-	if (read_time(j, &s) == 0) {
-		*ret_ns = s * NS_PER_S;
-		return 0;
-	}
-	if (!json_is_string(j) || len != ISOTIME_LEN + 10 || json_string_value(j)[len - 1] != 'Z' ||
-	    json_string_value(j)[ISOTIME_LEN - 1] != '.' ||
-	    isotime_parse(json_string_value(j), len, &ns) != 0 || ns % NS_PER_S == 0)
-		return -1;
-	*ret_ns = ns;
-	return 0;
+	return json_is_string(j) ? ledger_read_time_ns(json_string_value(j), json_string_length(j), ret_ns) : -1;
 }
 
 static int
@@ -71,21 +58,7 @@ read_number(const json_t *j, uint64_t *ret)
 static int
 read_sha(const json_t *j, unsigned char *ret)
 {
-	static const char digits[] = "0123456789abcdef";
-	const char *text = json_string_value(j), *high, *low;
-
-	if (text == NULL || json_string_length(j) != 64)
-		return -1;
-	for (int i = 0; i < 32; i++) {
-		/* NOLINTBEGIN(bugprone-not-null-terminated-result): a NUL is no digit, and is not to be found */
-		high = memchr(digits, text[2 * i], 16);
-		low = memchr(digits, text[2 * i + 1], 16);
-		/* NOLINTEND(bugprone-not-null-terminated-result) */
-		if (high == NULL || low == NULL)
-			return -1;
-		ret[i] = (unsigned char)((high - digits) << 4 | (low - digits));
-	}
-	return 0;
+	return json_is_string(j) && json_string_length(j) == 64 ? ledger_read_sha(json_string_value(j), ret) : -1;
 }
 
 static int
@@ -173,14 +146,13 @@ read_day(const char *name, const json_t *j, struct day *d)
 {
 	if (isotime_parse_day(name, strlen(name), &d->day_s) != 0 || json_object_size(j) != 6 ||
 	    read_suffix(json_object_get(j, "suffix"), &d->suffix) != 0 ||
-	    read_number(json_object_get(j, "events"), &d->events) != 0 || d->events == 0 ||
-	    read_number(json_object_get(j, "bytes"), &d->bytes) != 0 || d->bytes < d->events ||
+	    read_number(json_object_get(j, "events"), &d->events) != 0 ||
+	    read_number(json_object_get(j, "bytes"), &d->bytes) != 0 ||
 	    read_time_ns(json_object_get(j, "first"), &d->first_ns) != 0 ||
 	    read_time_ns(json_object_get(j, "last"), &d->last_ns) != 0 ||
 	    read_sha(json_object_get(j, "sha256"), d->sha256) != 0)
 		return -1;
-	return d->first_ns > d->last_ns || isotime_second(d->first_ns) < d->day_s ||
-	       isotime_second(d->last_ns) >= d->day_s + S_PER_DAY ? -1 : 0;
+	return ledger_day_is_possible(d) ? 0 : -1;
 }
 
 static int
@@ -191,6 +163,8 @@ read_days(struct reader *r, json_t *j, struct day **ret, size_t *ret_n)
 
 	if (!json_is_object(j))
 		return damaged(r, "days or becoming is no object");
+	if (*ret != NULL) /* read already; what is left of the member is empty */
+		return 0;
 	*ret = calloc(json_object_size(j) + 1, sizeof(**ret));
 	if (*ret == NULL)
 		return err_set_errno(r->e, ENOMEM, "%s", r->what);
@@ -362,6 +336,40 @@ read_head(struct reader *r, const json_t *root, struct ledger *l)
 	return 0;
 }
 
+/* The text as a tree, or NULL where it is no sound JSON; but for the days, where these can be read without. 0, or -1
+ * for lack of memory. */
+static int
+load(const char *text, size_t len, json_t **ret_root, struct ledger *l)
+{
+	const char *begin, *end;
+	char *rest;
+	bool short_of;
+
+	memory_watch();
+	if (ledger_days_read(text, len, &l->days, &l->n_days, &begin, &end) == 0) {
+		size_t before = (size_t)(begin - text), after = len - (size_t)(end - text);
+
+		rest = malloc(before + after);
+		if (rest == NULL)
+			return -1;
+		memcpy(rest, text, before);
+		memcpy(rest + before, end, after);
+		*ret_root = json_loadb(rest, before + after, JSON_REJECT_DUPLICATES, NULL);
+		free(rest);
+	} else {
+		*ret_root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	}
+	short_of = memory_was_short(); /* what was read may lack something */
+	if (short_of || *ret_root == NULL) {
+		free(l->days);
+		l->days = NULL;
+		l->n_days = 0;
+	}
+	if (short_of)
+		json_decref(*ret_root);
+	return short_of ? -1 : 0;
+}
+
 int
 ledger_read(struct ledger *l, const char *text, size_t len, const char *what, struct err *e)
 {
@@ -370,15 +378,13 @@ ledger_read(struct ledger *l, const char *text, size_t len, const char *what, st
 	json_t *root;
 	int failed;
 
-	memory_watch();
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-	if (memory_was_short()) { /* what was read may lack something */
-		json_decref(root);
+	ledger_init(&new);
+	if (load(text, len, &root, &new) != 0) {
+		ledger_free(&new);
 		return err_set_errno(e, ENOMEM, "%s", what);
 	}
 	if (root == NULL)
 		return damaged(&r, "it is not sound JSON");
-	ledger_init(&new);
 	failed = read_format(&r, root) != 0 || check_sum(&r, text, len) != 0 || read_head(&r, root, &new) != 0 ||
 	         read_covered(&r, json_object_get(root, "covered"), &new) != 0 ||
 	         read_days(&r, json_object_get(root, "days"), &new.days, &new.n_days) != 0 ||

@@ -5,7 +5,7 @@ lib_store_libstore_a_SOURCES = \
 	lib/store/compare.c \
 	lib/store/dayfile.c lib/store/dayfile.h \
 	lib/store/ledger.c lib/store/ledger.h \
-	lib/store/ledger_read.c lib/store/ledger_write.c lib/store/ledger_text.h \
+	lib/store/ledger_read.c lib/store/ledger_days.c lib/store/ledger_write.c lib/store/ledger_text.h \
 	lib/store/merge.c \
 	lib/store/pending.c lib/store/pending.h \
 	lib/store/recover.c \

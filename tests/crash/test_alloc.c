@@ -435,7 +435,7 @@ prepare(struct scenario *s, int index)
 	run_calmly(dir, s->name);
 	s->n_allocations = atomic_load(&shared->n_allocations);
 	read_days(dir, &s->tree);
-	if (s->tree.len < 100 || s->n_allocations < 500)
+	if (s->tree.len < 100 || s->n_allocations < 400)
 		fail("%s: %zu bytes in day files, %zu allocations", s->name, s->tree.len, s->n_allocations);
 	printf("%s: %zu allocations\n", s->name, s->n_allocations);
 }

@@ -30,11 +30,11 @@ tests_fuzz_replay_isotime_LDADD = lib/base/libbase.a
 
 tests_fuzz_replay_header_SOURCES = tests/fuzz/replay.c tests/fuzz/header.c $(FUZZ_SOURCES) tests/fuzz/answer.c tests/fuzz/answer.h
 tests_fuzz_replay_header_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"header"' $(CURL_CFLAGS)
-tests_fuzz_replay_header_LDADD = lib/atlas/libatlas.a lib/http/libhttp.a lib/base/libbase.a $(JANSSON_LIBS) $(CURL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
+tests_fuzz_replay_header_LDADD = lib/atlas/libatlas.a lib/http/libhttp.a lib/base/libbase.a $(JANSSON_LIBS) $(CURL_LIBS) $(DEFLATE_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
 
 tests_fuzz_replay_retry_after_SOURCES = tests/fuzz/replay.c tests/fuzz/retry_after.c $(FUZZ_SOURCES) tests/fuzz/answer.c tests/fuzz/answer.h
 tests_fuzz_replay_retry_after_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"retry_after"' $(CURL_CFLAGS)
-tests_fuzz_replay_retry_after_LDADD = lib/atlas/libatlas.a lib/http/libhttp.a lib/base/libbase.a $(JANSSON_LIBS) $(CURL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
+tests_fuzz_replay_retry_after_LDADD = lib/atlas/libatlas.a lib/http/libhttp.a lib/base/libbase.a $(JANSSON_LIBS) $(CURL_LIBS) $(DEFLATE_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
 
 tests_fuzz_replay_error_body_SOURCES = tests/fuzz/replay.c tests/fuzz/error_body.c $(FUZZ_SOURCES)
 tests_fuzz_replay_error_body_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"error_body"'
@@ -73,7 +73,7 @@ FUZZERS = \
 	tests/fuzz/fuzz_ledger \
 	tests/fuzz/fuzz_dayfile \
 	tests/fuzz/fuzz_store
-EXTRA_PROGRAMS = $(FUZZERS)
+EXTRA_PROGRAMS += $(FUZZERS)
 fuzzers: $(FUZZERS)
 
 tests_fuzz_fuzz_page_SOURCES = tests/fuzz/page.c $(FUZZ_SOURCES) tests/unit/event_plain.c tests/unit/event_plain.h
@@ -87,12 +87,12 @@ tests_fuzz_fuzz_isotime_LDADD = lib/base/libbase.a
 tests_fuzz_fuzz_header_SOURCES = tests/fuzz/header.c $(FUZZ_SOURCES) tests/fuzz/answer.c tests/fuzz/answer.h
 tests_fuzz_fuzz_header_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS)
 tests_fuzz_fuzz_header_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
-tests_fuzz_fuzz_header_LDADD = lib/atlas/libatlas.a lib/http/libhttp.a lib/base/libbase.a $(JANSSON_LIBS) $(CURL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
+tests_fuzz_fuzz_header_LDADD = lib/atlas/libatlas.a lib/http/libhttp.a lib/base/libbase.a $(JANSSON_LIBS) $(CURL_LIBS) $(DEFLATE_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
 
 tests_fuzz_fuzz_retry_after_SOURCES = tests/fuzz/retry_after.c $(FUZZ_SOURCES) tests/fuzz/answer.c tests/fuzz/answer.h
 tests_fuzz_fuzz_retry_after_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS)
 tests_fuzz_fuzz_retry_after_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
-tests_fuzz_fuzz_retry_after_LDADD = lib/atlas/libatlas.a lib/http/libhttp.a lib/base/libbase.a $(JANSSON_LIBS) $(CURL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
+tests_fuzz_fuzz_retry_after_LDADD = lib/atlas/libatlas.a lib/http/libhttp.a lib/base/libbase.a $(JANSSON_LIBS) $(CURL_LIBS) $(DEFLATE_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
 
 tests_fuzz_fuzz_error_body_SOURCES = tests/fuzz/error_body.c $(FUZZ_SOURCES)
 tests_fuzz_fuzz_error_body_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

@@ -1,5 +1,5 @@
 # Unit tests of lib/http and of lib/atlas's client.
-HTTP_TEST_LIBS = lib/http/libhttp.a lib/base/libbase.a $(CHECK_LIBS) $(CURL_LIBS) $(SSL_LIBS) \
+HTTP_TEST_LIBS = lib/http/libhttp.a lib/base/libbase.a $(CHECK_LIBS) $(CURL_LIBS) $(DEFLATE_LIBS) $(SSL_LIBS) \
 	$(CRYPTO_LIBS) $(ZLIB_LIBS)
 HTTP_TEST_SERVER = tests/unit/http_world.c tests/unit/http_world.h \
 	tests/unit/scripted_server.c tests/unit/scripted_server.h

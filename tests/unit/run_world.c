@@ -161,7 +161,7 @@ check_nobody_is_overlooked(struct run *r, size_t queued, size_t held, size_t wai
 		awake_ms = world.engines[i]->until_ms < awake_ms ? world.engines[i]->until_ms : awake_ms;
 	if (r->active < r->active_max && queue_next_ms(&r->held, world.now_ms) < awake_ms)
 		world_broken("one that was held is to be tried again, and no worker will look by then", held);
-	if (r->active < r->active_max && r->next_tenant < r->options.n_orgs)
+	if (r->active < r->active_max && r->next_tenant < r->options.n_orgs && !places_are_taken_locked(r, world.now_ms))
 		world_broken("one could begin, and does not", r->next_tenant);
 	if (waiting > 0 && r->memory.large_used == 0)
 		world_broken("they wait for large shares that nobody has", waiting);
@@ -325,6 +325,12 @@ take_off(struct http_session *s)
 		at = &(*at)->next;
 	*at = s->next;
 	s->engine = NULL;
+}
+
+void
+http_answer_done(struct http_session *s)
+{
+	buf_reset(&s->body);
 }
 
 void

@@ -11,11 +11,13 @@ ENDINGS_WRAPS = -Wl,--wrap=write -Wl,--wrap=fsync
 SHORT_MEMORY = tests/support/short_memory.c tests/support/short_memory.h
 SHORT_MEMORY_WRAPS = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 if HAVE_CHECK
-STORE_TESTS = tests/unit/test_ledger tests/unit/test_store tests/unit/test_store_crash tests/unit/test_store_repair
+STORE_TESTS = tests/unit/test_ledger tests/unit/test_ledger_days tests/unit/test_store tests/unit/test_store_crash tests/unit/test_store_repair
 check_PROGRAMS += $(STORE_TESTS)
 TESTS += $(STORE_TESTS)
 tests_unit_test_ledger_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_ledger_LDADD = $(STORE_TEST_LIBS)
+tests_unit_test_ledger_days_CFLAGS = $(STORE_TEST_CFLAGS)
+tests_unit_test_ledger_days_LDADD = $(STORE_TEST_LIBS)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c $(STORE_SUPPORT)
 tests_unit_test_store_CFLAGS = $(STORE_TEST_CFLAGS)
 tests_unit_test_store_LDADD = $(STORE_TEST_LIBS)
