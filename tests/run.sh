@@ -238,6 +238,7 @@ in_the_background()
 	[ "$tidy_version" != 14 ] || ORGSYNC_TIDY_NODES=20000 beside 'clang-tidy' make -C build/normal -s tidy
 	until [ -f "$logs/normal-is-done" ]; do sleep 0.2; done
 	[ "$valgrind" = no ] || beside 'valgrind' run_tests normal check-valgrind-quick
+	[ "$valgrind" = no ] || beside 'instructions an event' make -C build/normal -s bench-quick
 }
 
 valgrind --version >/dev/null 2>&1 && valgrind=yes || valgrind=no
@@ -279,6 +280,7 @@ else
 	collect 'valgrind'
 	tests_result=$phase_result
 	count normal
+	tool 'instructions an event' 4
 fi
 
 echo 'cases played in the plain build:'

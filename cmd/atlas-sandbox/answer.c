@@ -280,6 +280,8 @@ begin_api(struct answer *a, struct sandbox *sb, const struct target *t, const st
 	if (index >= 0)
 		count_request(a, sb, index, q, &auth);
 	a->prefix = prefixes[t->api];
+	if (index >= 0)
+		a->wait_ms = sb->orgs[index].set.latency_ms;
 	if (!auth.ok || (auth.kind == AUTH_BEARER && t->api == API_PUBLIC)) {
 		reply_unauthorized(&a->reply, sb, auth.stale);
 		return;

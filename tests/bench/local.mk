@@ -17,7 +17,7 @@ tests_bench_peers_floor_floor_SOURCES = tests/bench/peers/floor/floor.c
 tests_bench_peers_floor_floor_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS)
 tests_bench_peers_floor_floor_LDADD = $(CURL_LIBS)
 CLEANFILES += $(bench_tools)
-EXTRA_DIST += tests/bench/isolation.py tests/bench/world.py tests/bench/bench.py tests/bench/quick.py \
+EXTRA_DIST += tests/bench/README.md tests/bench/isolation.py tests/bench/world.py tests/bench/bench.py tests/bench/quick.py \
 	tests/bench/peers/curl-parallel tests/bench/peers/dlt tests/bench/peers/python-requests tests/bench/peers/shell
 
 bench-quick: tests/bench/quick
