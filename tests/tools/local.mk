@@ -51,7 +51,7 @@ check-valgrind-quick:
 # Everything in its long form; the numbers of cases are printed in between, because what follows writes its own logs.
 check-long:
 	ORGSYNC_TEST_LONG=1 $(MAKE) $(AM_MAKEFLAGS) check
-	$(PYTHON) $(srcdir)/tests/tools/cases.py .
+	$(PYTHON) $(srcdir)/tests/tools/cases.py --lines .
 	$(MAKE) $(AM_MAKEFLAGS) check-valgrind
 	$(MAKE) $(AM_MAKEFLAGS) tidy analyze
 
