@@ -22,7 +22,7 @@ ledger_day_is_possible(const struct day *d)
 int
 ledger_read_sha(const char *text, unsigned char ret[32])
 {
-	unsigned char sha256[32];
+	unsigned char sha256[32] = { 0 };
 
 	for (int i = 0; i < 64; i++) {
 		int digit = text[i] >= '0' && text[i] <= '9' ? text[i] - '0'

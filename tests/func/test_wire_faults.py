@@ -467,9 +467,14 @@ class Lengths(fleet.Fleet):
         self.transient("redirect_without_a_place", "redirect", "never followed")
 
     def test_redirects_that_stay(self):
-        """They say so themselves: reported at once, and not asked again."""
+        """They say so themselves: reported at once, and not asked again. But while the server answers nobody, what one
+        answer says is not believed: on a slow machine it may come just then."""
+        outage = "the server answers nobody" in self.first_done.err
         for number in (301, 308):
             for name in ("redirect_%d" % number, "redirect_%d_once" % number):
+                if outage and name.endswith("_once") and self.entry(name)["outcome"] == "up_to_date":
+                    self.recovers(name)
+                    continue
                 self.fails(name, "redirect", "login.invalid", "status %d" % number, "base_url", status=number)
                 again = [line for line in self.first_done.err.split("\n") if "org=%s " % name in line and "redirects" in line]
                 self.assertEqual(again, [])
