@@ -3,10 +3,11 @@
 #include <string.h>
 
 #define MIB ((size_t)1 << 20)
-#define OF_THE_PROGRAM (64 * MIB)   /* itself, its threads, connections, compressors */
+#define OF_THE_PROGRAM (64 * MIB)   /* itself, its threads, connections, compressors; a worker's page and its rows */
 #define OF_AN_ORGANIZATION 32768    /* handle, buffers and ledger of one that is open */
-#define OF_THE_ROWS MIB             /* 10,000 at most, says page.c, and 100 bytes for each */
-#define ANSWER_FIRST (2 * MIB)      /* 500 events at 4 KiB each */
+#define OF_THE_ROWS (MIB / 8)       /* of a page of 500 or 1,000, in what is kept of them */
+#define ANSWER_FIRST_MIN MIB        /* 500 events at 2 KiB each */
+#define ANSWER_FIRST_MAX (2 * MIB)
 #define COMMIT_MAX (4 * MIB)
 
 static size_t
@@ -16,9 +17,9 @@ least(size_t a, size_t b)
 }
 
 void
-memory_plan(struct memory *m, size_t cap, size_t organization_cap, size_t n)
+memory_plan(struct memory *m, size_t cap, size_t organization_cap, size_t n, size_t in_flight)
 {
-	size_t rest;
+	size_t rest, answer;
 
 	memset(m, 0, sizeof(*m));
 	if (cap < MEMORY_CAP_MIN)
@@ -33,7 +34,11 @@ memory_plan(struct memory *m, size_t cap, size_t organization_cap, size_t n)
 	m->large = m->large < organization_cap ? organization_cap : m->large;
 	m->ordinary = rest - m->large;
 	m->answer_most = organization_cap / 4;
-	m->answer_first = least(ANSWER_FIRST, m->answer_most);
+	/* So that as many as may be in flight have room, if they can. */
+	answer = m->ordinary / (in_flight > 0 ? in_flight : 1);
+	answer = answer > OF_THE_ROWS ? (answer - OF_THE_ROWS) / 2 : 0;
+	answer = answer < ANSWER_FIRST_MIN ? ANSWER_FIRST_MIN : least(answer, ANSWER_FIRST_MAX);
+	m->answer_first = least(answer, m->answer_most);
 	m->commit = least(COMMIT_MAX, organization_cap / 64);
 	m->pending = 4 * m->commit;
 }

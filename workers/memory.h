@@ -38,8 +38,8 @@ struct memory {
 /* What belongs to one organization; zeros in the beginning. */
 struct memory_share { size_t asked, kept, large; };
 
-/* Plans for n organizations. The caps are at least the minima above; smaller ones count as these. */
-void memory_plan(struct memory *m, size_t cap, size_t organization_cap, size_t n);
+/* Plans for n organizations and so many questions at once. The caps are at least the minima above; smaller ones count as these. */
+void memory_plan(struct memory *m, size_t cap, size_t organization_cap, size_t n, size_t in_flight);
 
 /* Whether one more ordinary question may go. */
 bool memory_has_room(const struct memory *m);

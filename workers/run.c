@@ -105,7 +105,8 @@ set_limits(struct run *r, struct err *e)
 	if (fit_workers(r, e) != 0)
 		return -1;
 	r->per_worker_max = (r->in_flight_max + r->n_workers - 1) / r->n_workers;
-	memory_plan(&r->memory, (size_t)conf->memory_bytes, (size_t)conf->organization_memory_bytes, n);
+	memory_plan(&r->memory, (size_t)conf->memory_bytes, (size_t)conf->organization_memory_bytes, n,
+	            r->in_flight_max);
 	r->active_max = active_limit(r);
 	if (r->active_max > r->memory.active_max)
 		r->active_max = r->memory.active_max;

@@ -61,9 +61,11 @@ def measure(argv, room, **options):
     return start(argv, room, **options)[1]()
 
 
-def scratch():
-    """A directory on a real disk: what is measured includes making files durable."""
-    return tempfile.mkdtemp(prefix="orgsync-bench-", dir=os.environ.get("ORGSYNC_BENCH_DIR", "/var/tmp"))
+def scratch(memory=False):
+    """A directory on a real disk: what is measured includes making files durable. memory: one that costs nothing, where
+    it is the wire that is measured."""
+    disk = os.environ.get("ORGSYNC_BENCH_DIR", "/var/tmp")
+    return tempfile.mkdtemp(prefix="orgsync-bench-", dir="/dev/shm" if memory and os.path.isdir("/dev/shm") else disk)
 
 
 def certificate(directory):

@@ -901,7 +901,7 @@ def test_tls():
 
 def test_stops_cleanly():
     for sig in (signal.SIGTERM, signal.SIGINT):
-        sb = Sandbox("--fault", "hang:1", "--latency", 60000)
+        sb = Sandbox("--fault", "hang:1")
         nonce = sb.challenge(sb.path("org0001"))
         path = sb.path("org0001")
         s = socket.create_connection(("127.0.0.1", sb.port), timeout=30)

@@ -25,7 +25,7 @@ START_TEST(test_plan)
 				struct memory m;
 				size_t cap = caps[i] < 256 ? 256 * MIB : caps[i] * MIB;
 
-				memory_plan(&m, caps[i] * MIB, parts[j] * MIB, counts[k]);
+				memory_plan(&m, caps[i] * MIB, parts[j] * MIB, counts[k], 64);
 				ck_assert_uint_le(m.ordinary + m.large + 32 * MIB, cap);
 				ck_assert_uint_ge(m.active_max, counts[k] < 300 ? counts[k] : 300);
 				ck_assert_uint_le(m.active_max, counts[k]);
@@ -47,7 +47,7 @@ START_TEST(test_defaults)
 {
 	struct memory m;
 
-	memory_plan(&m, 1024 * MIB, 256 * MIB, 1000);
+	memory_plan(&m, 1024 * MIB, 256 * MIB, 1000, 64);
 	ck_assert_uint_eq(m.answer_first, 2 * MIB);
 	ck_assert_uint_eq(m.answer_most, 64 * MIB);
 	ck_assert_uint_eq(m.commit, 4 * MIB);
@@ -63,12 +63,29 @@ START_TEST(test_defaults)
 }
 END_TEST
 
+/* More questions at once have smaller answers to begin with, and all of them have room (a test of 256 in flight had
+ * no more than 114). */
+START_TEST(test_many_in_flight)
+{
+	struct memory m;
+
+	memory_plan(&m, 1024 * MIB, 256 * MIB, 1000, 256);
+	ck_assert_uint_ge(m.answer_first, MIB);
+	for (int i = 0; i < 256; i++) {
+		struct memory_share share = { 0 };
+
+		ck_assert(memory_has_room(&m));
+		ck_assert(memory_take(&m, &share, m.answer_first));
+	}
+}
+END_TEST
+
 START_TEST(test_large)
 {
 	struct memory_share a = { 0 }, b = { 0 }, small = { 0 };
 	struct memory m;
 
-	memory_plan(&m, 256 * MIB, 64 * MIB, 3);
+	memory_plan(&m, 256 * MIB, 64 * MIB, 3, 64);
 	ck_assert(memory_take(&m, &a, 16 * MIB));
 	ck_assert_uint_eq(m.large_used, 64 * MIB);
 	ck_assert(memory_take(&m, &a, 16 * MIB)); /* it has that already */
@@ -185,7 +202,7 @@ START_TEST(test_runs)
 		memset(orgs, 0, sizeof(orgs));
 		n = 1 + rng_below(&rng, 64);
 		n_line = 0;
-		memory_plan(&m, (256 + rng_below(&rng, 512)) * MIB, (16 + rng_below(&rng, 128)) * MIB, n);
+		memory_plan(&m, (256 + rng_below(&rng, 512)) * MIB, (16 + rng_below(&rng, 128)) * MIB, n, 1 + rng_below(&rng, 300));
 		for (size_t i = 0; i < n; i++)
 			orgs[i] = (struct org){ .place = QUEUE, .cap = m.answer_first, .answers = 1 + rng_below(&rng, 30) };
 		for (left = n; left > 0;) {
@@ -221,6 +238,7 @@ main(void)
 
 	tcase_add_test(tc, test_plan);
 	tcase_add_test(tc, test_defaults);
+	tcase_add_test(tc, test_many_in_flight);
 	tcase_add_test(tc, test_large);
 	tcase_add_test(tc, test_runs);
 	suite_add_tcase(suite, tc);
