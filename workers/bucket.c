@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define MICRO INT64_C(1000000)
+#define REFILL_MAX INT64_C(1000000)
 #define MEASURED_MIN 8        /* tokens that must have been refilled for a measure: one more or less is rounding */
 #define MEASURED_MIN_MS 100   /* sooner it is no refill, but somebody who gave or took many at once */
 #define MEASURED_ENOUGH 64    /* then, or after so long, the next measure begins */
@@ -32,17 +33,14 @@ static void
 fill(struct bucket *b, int64_t now_ms)
 {
 	int64_t passed_ms = now_ms - b->at_ms, most = b->capacity * MICRO;
+	__int128 refilled;
 
 	if (passed_ms <= 0 || b->capacity == 0)
 		return;
 	b->at_ms = now_ms;
-	/* After a day any bucket is full; without the bound the product could overflow. */
-	if (passed_ms > 86400000 || b->micro > most)
-		b->micro = most;
-	else
-		b->micro += passed_ms * b->refill * MICRO / b->period_ms;
-	if (b->micro > most)
-		b->micro = most;
+	/* Months of a million a millisecond do not fit into 64 bits. */
+	refilled = (__int128)passed_ms * b->refill * MICRO / b->period_ms;
+	b->micro = refilled > most - b->micro ? most : b->micro + (int64_t)refilled;
 }
 
 int64_t
@@ -55,7 +53,7 @@ bucket_ready_ms(struct bucket *b, int64_t now_ms)
 	fill(b, now_ms);
 	if (b->micro < MICRO) {
 		rate = b->refill * MICRO; /* millionths a period */
-		ready_ms = now_ms + ((MICRO - b->micro) * b->period_ms + rate - 1) / rate;
+		ready_ms = now_ms + (int64_t)(((__int128)(MICRO - b->micro) * b->period_ms + rate - 1) / rate);
 	}
 	return ready_ms > b->closed_until_ms ? ready_ms : b->closed_until_ms;
 }
@@ -98,6 +96,7 @@ measure_refill(struct bucket *b, int64_t remaining, int64_t now_ms)
 	if (b->told)
 		return;
 	if (b->mark_ms >= 0 && refilled >= MEASURED_MIN && refilled <= MICRO && passed_ms >= MEASURED_MIN_MS &&
+	    passed_ms <= MEASURED_MAX_MS &&
 	    (!full || (refilled - 1) * b->period_ms > b->refill * passed_ms)) {
 		b->refill = refilled - 1;
 		b->period_ms = passed_ms;
@@ -116,6 +115,8 @@ bucket_learn_headers(struct bucket *b, int64_t limit, int64_t remaining, int64_t
 	if (limit > 0 && limit <= 1000000 && limit != b->capacity) {
 		/* Nothing is said of the refill: the documented buckets all refill half of it a minute. */
 		b->refill = (b->refill * limit + b->capacity - 1) / b->capacity;
+		if (b->refill > REFILL_MAX) /* limits that grow and shrink by turns would take it anywhere */
+			b->refill = REFILL_MAX;
 		b->capacity = limit;
 		b->told = false;
 		b->mark_ms = -1;

@@ -589,7 +589,9 @@ no_good_answer(struct tenant *t, const struct err *e)
 	if (t->alike >= attempts || t->failures / MIXED_FACTOR >= attempts) {
 		struct err last = *e;
 
-		err_hint(&last, "the next sync goes on from here; if it stays so, check base_url and the network");
+		err_hint(&last, t->options->task == RUN_TEST
+		         ? "this says nothing of the credential: check base_url and the network, and test again"
+		         : "the next sync goes on from here; if it stays so, check base_url and the network");
 		stop_reading(t, &last);
 		return;
 	}

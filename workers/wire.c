@@ -175,7 +175,7 @@ give_up_locked(struct run *r, const struct err *why)
 		return;
 	err_clear(&r->outage_why);
 	err_set(&r->outage_why, code, ERR_SCOPE_RUN, ERR_RETRY_OPERATOR,
-	        "not tried, or no longer: %s answers none of the organizations%s%s", host_of(r),
+	        "not tried, or no longer: %s answers none of the organizations that are left%s%s", host_of(r),
 	        why != NULL ? ": " : "", why != NULL ? why->text : "");
 	err_hint(&r->outage_why, "%s", why != NULL && why->hint[0] != '\0' ? why->hint :
 	         "check base_url and the network; the next sync goes on from here");

@@ -239,7 +239,8 @@ print_locked(const struct screen *screen, const struct summary *s)
 		if (s->results[i].outcome != RUN_LOCKED)
 			continue;
 		if (!any)
-			fputs("Locked, because another run is at work on them:\n", screen->out);
+			text_wrap(screen, "", "Locked, because another run is at work on them. Wait for it to end, or let "
+			          "this one wait with --lock-wait 10m; fuser -v NAME/.lock shows whose it is:");
 		any = true;
 		print_name(screen, &s->results[i]);
 	}
@@ -293,6 +294,14 @@ summary_sync(const struct screen *screen, const struct summary *s)
 	return failed;
 }
 
+/* Nobody answered, or not Atlas: the credential was not looked at. */
+static bool
+says_nothing(const struct err *e)
+{
+	return e->code == ERR_NETWORK || e->code == ERR_TIMEOUT || e->code == ERR_TLS || e->code == ERR_SERVER ||
+	       e->code == ERR_REDIRECT || e->code == ERR_RATE_LIMITED || e->code == ERR_NOMEM;
+}
+
 int
 summary_test(const struct screen *screen, const struct summary *s)
 {
@@ -311,7 +320,7 @@ summary_test(const struct screen *screen, const struct summary *s)
 		const char *cells[] = { r->org->name,
 			                r->org->client_id != NULL ? "service account" : "API key",
 			                r->outcome == RUN_DONE     ? "yes"
-			                : r->outcome == RUN_FAILED ? "no"
+			                : r->outcome == RUN_FAILED ? (says_nothing(&r->err) ? "not known" : "no")
 			                                           : state_text(r) };
 		const enum text_style styles[] = { STYLE_PLAIN, STYLE_PLAIN, state_style(r) };
 

@@ -34,11 +34,12 @@ http_inflater_free(struct http_engine *engine)
 static size_t
 guess_bytes(const unsigned char *packed, size_t len)
 {
-	const unsigned char *size = packed + len - 4;
+	const unsigned char *size;
 	size_t said;
 
 	if (len < GZIP_MEMBER_MIN)
 		return ROOM_MIN;
+	size = packed + len - 4;
 	said = (size_t)size[0] | (size_t)size[1] << 8 | (size_t)size[2] << 16 | (size_t)size[3] << 24;
 	return said < ROOM_MIN || said / DEFLATE_RATIO_MAX > len ? ROOM_MIN : said;
 }
@@ -97,6 +98,8 @@ http_answer_inflate(struct http_session *s)
 	}
 	if (s->private_body)
 		buf_wipe(out);
+	else
+		buf_free(out); /* it may be as large as an answer may be */
 	a->status = 0;
 	http_failure(s, CURLE_OK);
 	a->err.http_status = s->status;

@@ -10,10 +10,12 @@
  * Memory: 56 bytes for each event of the file.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/file.h"
@@ -144,17 +146,14 @@ read_aside(struct compare *c, struct err *e)
 	bool broken = false;
 	const char *line;
 	size_t len, at = 0;
-	struct err own;
+	struct stat st;
 	int rc;
 
-	err_clear(&own);
-	rc = open_aside_file(c, &own);
-	if (rc < 0 && own.code == ERR_NOMEM) {
-		*e = own;
-		return -1;
-	}
-	if (rc != 0)
+	if (fstatat(c->aside_fd, c->repair->file, &st, AT_SYMLINK_NOFOLLOW) != 0 ? errno == ENOENT : !S_ISREG(st.st_mode))
 		return 1;
+	rc = open_aside_file(c, e);
+	if (rc != 0)
+		return rc;
 	while ((rc = next_line(c, &broken, &line, &len, e)) == 1) {
 		if (!scan_line(line, len, scratch, &scan))
 			c->unreadable++;
@@ -278,7 +277,10 @@ keep_lines(struct compare *c, enum state state, const char *name, struct err *e)
 	unsigned char sha256[32];
 	int rc;
 
-	if (open_aside_file(c, e) != 0 || day_writer_open(&c->out, c->aside_fd, name, LEDGER_PLAIN, 0, c->what, e) != 0)
+	rc = open_aside_file(c, e);
+	if (rc == 1)
+		err_set_errno(e, ENOENT, "%s: the file set aside has gone while it was compared", c->what);
+	if (rc != 0 || day_writer_open(&c->out, c->aside_fd, name, LEDGER_PLAIN, 0, c->what, e) != 0)
 		return -1;
 	while ((rc = next_line(c, &broken, &line, &len, e)) == 1) {
 		while (next < c->n && c->marks[next].at < at)

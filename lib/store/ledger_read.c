@@ -23,7 +23,8 @@ static int
 damaged(struct reader *r, const char *why)
 {
 	err_set(r->e, ERR_LEDGER, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR, "%s: damaged: %s", r->what, why);
-	err_hint(r->e, "bring %s back from a backup; nothing is written until it can be read", r->what);
+	err_hint(r->e, "bring %s back from a backup and run verify --repair, or move the organization's directory away and "
+	         "sync anew; nothing is written until then", r->what);
 	return -1;
 }
 

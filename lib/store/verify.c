@@ -194,7 +194,10 @@ check_content(struct verify *v, const char *path, const struct day *d)
 	}
 	if (rc < 0)
 		find(v, STORE_DAY_FILE, path, d->day_s, d->day_s + S_PER_DAY, "%s; " WHAT_TO_DO, own.text);
-	else if (l.n != d->events || v->in.offset != d->bytes || memcmp(sha256, d->sha256, 32) != 0)
+	else if (l.n == d->events && v->in.offset == d->bytes && memcmp(sha256, d->sha256, 32) != 0)
+		find(v, STORE_DAY_FILE, path, d->day_s, d->day_s + S_PER_DAY, "it has the %" PRIu64 " events and %" PRIu64
+		     " bytes of the ledger, and not its SHA-256: it was altered: " WHAT_TO_DO, l.n, v->in.offset);
+	else if (l.n != d->events || v->in.offset != d->bytes)
 		find(v, STORE_DAY_FILE, path, d->day_s, d->day_s + S_PER_DAY, "its %" PRIu64 " events in %" PRIu64
 		     " bytes are not the %" PRIu64 " in %" PRIu64 " of the ledger: " WHAT_TO_DO, l.n,
 		     v->in.offset, d->events, d->bytes);

@@ -320,5 +320,26 @@ class Clock(harness.TestCase):
         self.finished()
 
 
+class Comparison(harness.TestCase):
+    def test_what_was_set_aside_cannot_be_opened_just_then(self):
+        """Then it is compared by the next run: what the server no longer gives is said all the same."""
+        box = self.sandbox("--organizations", "1", "--events", "200", "--from", "2026-03-01T00:00:00Z", "--to",
+                           "2026-03-04T00:00:00Z", "--no-limits")
+        config = box.config(self.directory)
+        self.sync(config)
+        archive = os.path.join(self.archives, "org0001")
+        with open(os.path.join(archive, "events", "2026", "2026-03-02.ndjson"), "ab") as day:
+            day.write(json.dumps({"id": "%024x" % 1, "created": "2026-03-02T23:59:59Z",
+                                  "orgId": harness.ledger(archive)["org_id"]}).encode() + b"\n")
+        self.assert_code(harness.orgsync("verify", "--repair", "-c", config), 13)
+        for name in ("EMFILE", "EACCES", "EIO"):
+            rules = "open=%s@/quarantine/damaged/2026-03-02.1/2026" % name
+            entry = harness.of(self.sync(config, code=4, env=faulty(FAULTS=rules)), "org0001")
+            self.assertEqual(entry["error"]["code"], "io", entry)
+            self.assertEqual(len(harness.ledger(archive)["repairs"]), 1)
+        self.assertEqual(harness.of(self.sync(config, code=3), "org0001")["events_gone"], 1)
+        self.assert_exact(box, "org0001")
+
+
 if __name__ == "__main__":
     harness.main()

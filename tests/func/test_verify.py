@@ -77,7 +77,7 @@ class Files(Archives):
         where = data.index(b'"id":"') + 8
         data[where] ^= 1
         write(self.path(DAY), bytes(data))
-        self.one_finding(DAY, r"are not the \d+ in \d+ of the ledger: bring the file back from a backup")
+        self.one_finding(DAY, r"has the \d+ events and \d+ bytes of the ledger, and not its SHA-256.*: bring the file back from a backup")
 
     def test_truncated(self):
         data = read(self.path(DAY))

@@ -173,6 +173,53 @@ START_TEST(the_refill_is_measured)
 }
 END_TEST
 
+/* A server may say anything, in any order: what is ready stays a time that can be waited for, and nothing overflows
+ * (six answers once made the refill 2^58, and the next division one by zero). */
+START_TEST(nothing_that_is_said_breaks_it)
+{
+	static const int64_t numbers[] = { -1, 0, 1, 2, 3, 50, 500, 524288, 999999, 1000000, 1000001, INT64_C(1) << 40 };
+	uint64_t seed = test_seed("bucket");
+	int64_t now_ms = 0, ready_ms;
+	struct bucket b;
+	struct rng r;
+
+#define ANY numbers[rng_below(&r, sizeof(numbers) / sizeof(*numbers))]
+	bucket_init(&b, 500, 250, 60000, 0);
+	bucket_learn_refusal(&b, 1, -1, -1, 1000, 0);
+	for (int i = 0; i < 3; i++) {
+		bucket_learn_headers(&b, 524288, -1, 0);
+		bucket_learn_refusal(&b, 1, -1, -1, 1000, 0);
+	}
+	bucket_learn_headers(&b, 2, -1, 0);
+	ck_assert_int_ge(bucket_ready_ms(&b, 0), 0);
+	rng_seed(&r, seed);
+	for (int round = 0; round < 2000; round++) {
+		bucket_init(&b, 500, 250, 60000, now_ms);
+		for (int i = 0; i < 100; i++) {
+			now_ms += (int64_t)(rng_below(&r, 20) == 0 ? rng_below(&r, UINT64_C(1) << 34) : rng_below(&r, 1000));
+			switch (rng_below(&r, 4)) {
+			case 0:
+				bucket_learn_refusal(&b, ANY, ANY, ANY, (int64_t)rng_below(&r, 4000000), now_ms);
+				break;
+			case 1:
+				bucket_charge(&b, 1 + (int64_t)rng_below(&r, 3), now_ms);
+				break;
+			case 2:
+				bucket_lost(&b);
+				break;
+			default:
+				bucket_learn_headers(&b, ANY, ANY, now_ms);
+			}
+			ready_ms = bucket_ready_ms(&b, now_ms);
+			if (ready_ms < now_ms || ready_ms > now_ms + INT64_C(400) * 86400 * 1000 || b.refill < 1)
+				ck_abort_msg("round %d, step %d: ready after %lld ms, refill %lld", round, i,
+				             (long long)(ready_ms - now_ms), (long long)b.refill);
+		}
+	}
+#undef ANY
+}
+END_TEST
+
 START_TEST(a_clock_that_stands_or_leaps_breaks_nothing)
 {
 	struct bucket b;
@@ -200,6 +247,7 @@ main(void)
 	tcase_add_test(tc, headers_are_followed);
 	tcase_add_test(tc, a_refusal_closes_it_and_teaches_it);
 	tcase_add_test(tc, the_refill_is_measured);
+	tcase_add_test(tc, nothing_that_is_said_breaks_it);
 	tcase_add_test(tc, a_clock_that_stands_or_leaps_breaks_nothing);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
