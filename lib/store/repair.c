@@ -47,6 +47,7 @@ struct repairing {
 	size_t n, size;
 	char directory[PATH_MAX_BYTES]; /* that is not to be trusted; "": none */
 	char directory_why[400];
+	unsigned others;             /* the number of the last directory for a file of no day: each is tried once */
 	bool no_memory;
 };
 
@@ -234,17 +235,20 @@ is_empty(int fd, const char *what, bool *ret, struct err *e)
 
 /* A directory of its own: nothing that was set aside earlier is ever written over. */
 static int
-make_aside(const struct repairing *r, struct item *item, struct err *e)
+make_aside(struct repairing *r, struct item *item, struct err *e)
 {
 	char kind[16] = "other", aside[sizeof(item->aside)], what[STORE_WHAT_MAX];
 	bool empty = false;
+	unsigned i = 1;
 	int fd, failed;
 
 	if (item->is_day)
 		isotime_format_day(item->day_s, kind);
 	else if (strncmp(item->path, STAGING_DIR "/", strlen(STAGING_DIR) + 1) == 0)
 		strcpy(kind, "staging");
-	for (unsigned i = 1; i < ASIDE_MAX; i++) {
+	if (!item->is_day)
+		i = r->others + 1;
+	for (; i < ASIDE_MAX; i++) {
 		snprintf(aside, sizeof(aside), "%s.%u", kind, i);
 		if (is_taken(r, aside))
 			continue;
@@ -257,6 +261,7 @@ make_aside(const struct repairing *r, struct item *item, struct err *e)
 			return -1;
 		if (empty) {
 			strcpy(item->aside, aside);
+			r->others = item->is_day ? r->others : i;
 			return 0;
 		}
 	}
