@@ -321,7 +321,8 @@ class Outage(harness.TestCase):
         self.assertLessEqual(document["totals"]["requests"], requests_max)
         alike = [entry for entry in document["organizations"] if "answers none of the organizations" in
                  entry["error"]["text"]]
-        self.assertGreaterEqual(len(alike), self.COUNT - 8)
+        # Eight find it out; each of the other three workers may just then have another answer in its hands.
+        self.assertGreaterEqual(len(alike), self.COUNT - 8 - 3)
         for entry in alike:
             self.assertRegex(entry["error"]["text"], reason)
         said = re.findall(r"level=error .*the server answers nobody.*", err)
