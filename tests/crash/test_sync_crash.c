@@ -330,7 +330,7 @@ START_TEST(runs_of_chance)
 
 	make_scenario(&sc, seed);
 	played = play(&sc, seed);
-	printf("%s: %ld cases\n", sc.name, played);
+	printf("%s: %ld endings\n", sc.name, played);
 	*n_cases += played;
 }
 END_TEST
@@ -343,7 +343,7 @@ START_TEST(ended_before_each_step)
 
 	for (unsigned i = 0; i < seeds; i++)
 		played += play(&scenarios[_i], seed + i);
-	printf("%s: %ld cases\n", scenarios[_i].name, played);
+	printf("%s: %ld endings\n", scenarios[_i].name, played);
 	*n_cases += played;
 }
 END_TEST
