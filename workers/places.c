@@ -40,9 +40,10 @@ to_disk_locked(struct run *r, struct slot *slot)
 bool
 places_are_taken_locked(struct run *r, int64_t now_ms)
 {
-	size_t waiting = queue_waiting(&r->queue, now_ms);
+	size_t waiting;
 
 	lock_assert_held(&r->lock);
+	waiting = queue_waiting(&r->queue, now_ms);
 	return r->active - waiting >= AHEAD * (r->in_flight_max + DISK_THREADS);
 }
 
@@ -50,7 +51,8 @@ void
 places_admit_locked(struct run *r)
 {
 	lock_assert_held(&r->lock);
-	while (r->active < r->active_max && r->next_tenant < r->options.n_orgs && !places_are_taken_locked(r, run_now_ms(r))) {
+	while (r->active < r->active_max && r->next_tenant < r->options.n_orgs &&
+	       !places_are_taken_locked(r, run_now_ms(r))) {
 		struct slot *slot = &r->slots[r->order[r->next_tenant++]];
 
 		r->active++;
