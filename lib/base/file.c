@@ -217,6 +217,24 @@ file_sync(int fd, const char *what, struct err *e)
 	return 0;
 }
 
+void
+file_begin_sync(int fd)
+{
+	/* Blocks are found for the bytes now, so one commit of the file system's journal is enough for several files. An
+	 * error, or a file system without this, is file_sync()'s matter. */
+	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+int
+file_sync_close(int fd, const char *what, struct err *e)
+{
+	int failed = file_sync(fd, what, e);
+
+	if (close(fd) != 0 && !failed)
+		return err_set_errno(e, errno, "%s: cannot close", what);
+	return failed;
+}
+
 int
 file_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, const char *what,
             struct err *e)
@@ -351,10 +369,10 @@ file_replace(int dirfd, const char *name, const void *bytes, size_t len, const c
 	fd = file_create(dirfd, aside, what, e);
 	if (fd < 0)
 		return -1;
-	failed = file_write(fd, bytes, len, what, e) != 0 || file_sync(fd, what, e) != 0;
-	if (close(fd) != 0 && !failed)
-		failed = err_set_errno(e, errno, "%s: cannot close", what) != 0;
-	if (failed || file_rename(dirfd, aside, dirfd, name, what, e) != 0) {
+	failed = file_write(fd, bytes, len, what, e) != 0;
+	if (failed)
+		close(fd);
+	if (failed || file_sync_close(fd, what, e) != 0 || file_rename(dirfd, aside, dirfd, name, what, e) != 0) {
 		unlinkat(dirfd, aside, 0);
 		return -1;
 	}

@@ -47,6 +47,13 @@ int file_write(int fd, const void *bytes, size_t len, const char *what, struct e
 /* fsync of a file or of a directory. 0 or -1. */
 int file_sync(int fd, const char *what, struct err *e) __attribute__((warn_unused_result));
 
+/* Has the system begin to write the file's bytes to the disk, and does not wait: a later file_sync() of several such
+ * files costs little more than one. Promises nothing. */
+void file_begin_sync(int fd);
+
+/* file_sync(), and closes it in any case. 0 or -1. */
+int file_sync_close(int fd, const char *what, struct err *e) __attribute__((warn_unused_result));
+
 /* rename(2) inside dirfd. Durable only after file_sync(dirfd). */
 int file_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, const char *what,
                 struct err *e) __attribute__((warn_unused_result));

@@ -343,6 +343,7 @@ day_writer_free(struct day_writer *w)
 	if (w->has_z)
 		deflateEnd(&w->z);
 	ZSTD_freeCCtx(w->zstd);
+	free(w->in);
 	free(w->out);
 	day_writer_init(w);
 }
@@ -379,10 +380,12 @@ day_writer_open(struct day_writer *w, int dirfd, const char *name, enum ledger_s
 	w->what = what;
 	w->suffix = suffix;
 	w->bytes = 0;
-	w->out_len = 0;
-	if (w->out == NULL)
+	w->in_len = w->out_len = 0;
+	if (w->in == NULL)
+		w->in = malloc(OUT_SIZE);
+	if (w->out == NULL && suffix != LEDGER_PLAIN)
 		w->out = malloc(OUT_SIZE);
-	if (w->out == NULL)
+	if (w->in == NULL || (w->out == NULL && suffix != LEDGER_PLAIN))
 		return err_set_errno(e, ENOMEM, "%s", what);
 	if (sha_begin(&w->sha, what, e) != 0 || (suffix == LEDGER_GZIP && gzip_begin(w, e) != 0) ||
 	    (suffix == LEDGER_ZSTD && zstd_begin(w, size, e) != 0))
@@ -392,7 +395,7 @@ day_writer_open(struct day_writer *w, int dirfd, const char *name, enum ledger_s
 }
 
 static int
-flush(struct day_writer *w, struct err *e)
+flush_out(struct day_writer *w, struct err *e)
 {
 	if (w->out_len > 0 && file_write(w->fd, w->out, w->out_len, w->what, e) != 0)
 		return -1;
@@ -401,45 +404,27 @@ flush(struct day_writer *w, struct err *e)
 }
 
 static int
-put_plain(struct day_writer *w, const char *bytes, size_t len, struct err *e)
+put_gzip(struct day_writer *w, const void *bytes, size_t len, bool last, struct err *e)
 {
-	if (len > OUT_SIZE - w->out_len && flush(w, e) != 0)
-		return -1;
-	if (len > OUT_SIZE)
-		return file_write(w->fd, bytes, len, w->what, e);
-	memcpy(w->out + w->out_len, bytes, len);
-	w->out_len += len;
-	return 0;
-}
+	int rc;
 
-static int
-put_gzip(struct day_writer *w, const char *bytes, size_t len, int mode, struct err *e)
-{
-	size_t part;
-	int rc = Z_OK;
-
+	w->z.next_in = (unsigned char *)(uintptr_t)bytes; /* zlib does not write there */
+	w->z.avail_in = (uInt)len;
 	do {
-		part = len > UINT32_MAX / 2 ? UINT32_MAX / 2 : len;
-		w->z.next_in = (unsigned char *)(uintptr_t)bytes; /* zlib does not write there */
-		w->z.avail_in = (uInt)part;
-		bytes += part;
-		len -= part;
-		do {
-			if (w->out_len == OUT_SIZE && flush(w, e) != 0)
-				return -1;
-			w->z.next_out = w->out + w->out_len;
-			w->z.avail_out = (uInt)(OUT_SIZE - w->out_len);
-			rc = deflate(&w->z, mode);
-			w->out_len = OUT_SIZE - w->z.avail_out;
-			if (rc == Z_STREAM_ERROR)
-				return err_set_errno(e, EINVAL, "%s: cannot compress", w->what);
-		} while (w->z.avail_in > 0 || (mode == Z_FINISH && rc != Z_STREAM_END));
-	} while (len > 0);
+		if (w->out_len == OUT_SIZE && flush_out(w, e) != 0)
+			return -1;
+		w->z.next_out = w->out + w->out_len;
+		w->z.avail_out = (uInt)(OUT_SIZE - w->out_len);
+		rc = deflate(&w->z, last ? Z_FINISH : Z_NO_FLUSH);
+		w->out_len = OUT_SIZE - w->z.avail_out;
+		if (rc == Z_STREAM_ERROR)
+			return err_set_errno(e, EINVAL, "%s: cannot compress", w->what);
+	} while (w->z.avail_in > 0 || (last && rc != Z_STREAM_END));
 	return 0;
 }
 
 static int
-put_zstd(struct day_writer *w, const char *bytes, size_t len, ZSTD_EndDirective mode, struct err *e)
+put_zstd(struct day_writer *w, const void *bytes, size_t len, bool last, struct err *e)
 {
 	ZSTD_inBuffer in = { bytes, len, 0 };
 	size_t rc;
@@ -447,42 +432,67 @@ put_zstd(struct day_writer *w, const char *bytes, size_t len, ZSTD_EndDirective 
 	do {
 		ZSTD_outBuffer out = { w->out, OUT_SIZE, w->out_len };
 
-		rc = ZSTD_compressStream2(w->zstd, &out, &in, mode);
+		rc = ZSTD_compressStream2(w->zstd, &out, &in, last ? ZSTD_e_end : ZSTD_e_continue);
 		w->out_len = out.pos;
 		if (ZSTD_isError(rc))
 			return err_set_errno(e, EINVAL, "%s: cannot compress (%s)", w->what,
 			                     ZSTD_getErrorName(rc));
-		if (w->out_len == OUT_SIZE && flush(w, e) != 0)
+		if (w->out_len == OUT_SIZE && flush_out(w, e) != 0)
 			return -1;
-	} while (in.pos < in.size || (mode == ZSTD_e_end && rc != 0));
+	} while (in.pos < in.size || (last && rc != 0));
+	return 0;
+}
+
+/* No more than OUT_SIZE bytes. */
+static int
+put_part(struct day_writer *w, const void *bytes, size_t len, bool last, struct err *e)
+{
+	if (EVP_DigestUpdate(w->sha, bytes, len) != 1)
+		return err_set_errno(e, ENOMEM, "%s: cannot go on with a SHA-256", w->what);
+	if (w->suffix == LEDGER_GZIP)
+		return put_gzip(w, bytes, len, last, e);
+	if (w->suffix == LEDGER_ZSTD)
+		return put_zstd(w, bytes, len, last, e);
+	return len == 0 ? 0 : file_write(w->fd, bytes, len, w->what, e);
+}
+
+/* Gathered first: a call of each of the libraries an event costs more than the copy. */
+int
+day_writer_put(struct day_writer *w, const void *bytes, size_t len, struct err *e)
+{
+	const unsigned char *p = bytes;
+	size_t part;
+
+	w->bytes += len;
+	for (; len > 0; p += part, len -= part) {
+		part = len < OUT_SIZE - w->in_len ? len : OUT_SIZE - w->in_len;
+		memcpy(w->in + w->in_len, p, part);
+		w->in_len += part;
+		if (w->in_len < OUT_SIZE)
+			continue;
+		if (put_part(w, w->in, w->in_len, false, e) != 0)
+			return -1;
+		w->in_len = 0;
+	}
 	return 0;
 }
 
 int
-day_writer_put(struct day_writer *w, const void *bytes, size_t len, struct err *e)
+day_writer_hand_over(struct day_writer *w, unsigned char ret_sha256[32], int *ret_fd, struct err *e)
 {
-	if (len == 0)
-		return 0;
-	if (EVP_DigestUpdate(w->sha, bytes, len) != 1)
-		return err_set_errno(e, ENOMEM, "%s: cannot go on with a SHA-256", w->what);
-	w->bytes += len;
-	if (w->suffix == LEDGER_GZIP)
-		return put_gzip(w, bytes, len, Z_NO_FLUSH, e);
-	if (w->suffix == LEDGER_ZSTD)
-		return put_zstd(w, bytes, len, ZSTD_e_continue, e);
-	return put_plain(w, bytes, len, e);
+	if (put_part(w, w->in, w->in_len, true, e) != 0 || flush_out(w, e) != 0 ||
+	    sha_end(w->sha, ret_sha256, w->what, e) != 0)
+		return -1;
+	file_begin_sync(w->fd);
+	*ret_fd = w->fd;
+	w->fd = -1;
+	return 0;
 }
 
 int
 day_writer_finish(struct day_writer *w, unsigned char ret_sha256[32], struct err *e)
 {
-	int fd = w->fd, failed;
+	int fd;
 
-	failed = (w->suffix == LEDGER_GZIP && put_gzip(w, "", 0, Z_FINISH, e) != 0) ||
-	         (w->suffix == LEDGER_ZSTD && put_zstd(w, "", 0, ZSTD_e_end, e) != 0) ||
-	         flush(w, e) != 0 || file_sync(fd, w->what, e) != 0;
-	w->fd = -1;
-	if (close(fd) != 0 && !failed)
-		return err_set_errno(e, errno, "%s: cannot close", w->what);
-	return failed ? -1 : sha_end(w->sha, ret_sha256, w->what, e);
+	return day_writer_hand_over(w, ret_sha256, &fd, e) != 0 ? -1 : file_sync_close(fd, w->what, e);
 }

@@ -81,7 +81,9 @@ struct day_writer {           /* private but for: */
 	z_stream z;
 	bool has_z;
 	ZSTD_CCtx *zstd;
-	unsigned char *out;
+	unsigned char *in;        /* what was taken and not yet looked at */
+	size_t in_len;
+	unsigned char *out;       /* compressed, and not yet written */
 	size_t out_len;
 };
 
@@ -91,6 +93,10 @@ void day_writer_free(struct day_writer *w); /* closes a file that was not finish
 int day_writer_open(struct day_writer *w, int dirfd, const char *name, enum ledger_suffix suffix,
                     uint64_t size, const char *what, struct err *e) __attribute__((warn_unused_result));
 int day_writer_put(struct day_writer *w, const void *bytes, size_t len, struct err *e)
+	__attribute__((warn_unused_result));
+/* Writes what is left and has the system begin to bring it to the disk. The file is the caller's: to be fsynced, and
+ * closed. So that several are on their way at once. */
+int day_writer_hand_over(struct day_writer *w, unsigned char ret_sha256[32], int *ret_fd, struct err *e)
 	__attribute__((warn_unused_result));
 /* Writes what is left, fsyncs, closes. */
 int day_writer_finish(struct day_writer *w, unsigned char ret_sha256[32], struct err *e)

@@ -372,13 +372,30 @@ ledger_covered_hull(const struct ledger *l, int64_t from_s, int64_t to_s, int64_
 	return true;
 }
 
+/* The end of the ranges that follow each other from at_s on. */
+static int64_t
+end_of(const struct covered *ranges, size_t n, int64_t at_s)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ranges[i].from_s <= at_s && ranges[i].to_s > at_s)
+			at_s = ranges[i].to_s;
+	return at_s;
+}
+
 bool
 ledger_covers(const struct ledger *l, int64_t from_s, int64_t to_s)
 {
-	int64_t at_s = from_s;
+	return end_of(l->covered, l->n_covered, from_s) >= to_s;
+}
 
-	for (size_t i = 0; i < l->n_covered && at_s < to_s; i++)
-		if (l->covered[i].from_s <= at_s && l->covered[i].to_s > at_s)
-			at_s = l->covered[i].to_s;
+bool
+ledger_will_cover(const struct ledger *l, const struct covered *more, size_t n, int64_t from_s, int64_t to_s)
+{
+	int64_t at_s = from_s, before_s;
+
+	do {
+		before_s = at_s;
+		at_s = end_of(more, n, end_of(l->covered, l->n_covered, at_s));
+	} while (at_s > before_s && at_s < to_s);
 	return at_s >= to_s;
 }

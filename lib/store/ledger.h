@@ -117,6 +117,8 @@ bool ledger_covered_hull(const struct ledger *l, int64_t from_s, int64_t to_s, i
                          int64_t *ret_to_s);
 /* True where every second of [from_s, to_s) is covered, by whatever question. */
 bool ledger_covers(const struct ledger *l, int64_t from_s, int64_t to_s);
+/* True where it would be once the n ranges, in any order, are recorded too. */
+bool ledger_will_cover(const struct ledger *l, const struct covered *more, size_t n, int64_t from_s, int64_t to_s);
 
 /* The ledger as JSON text, appended to b. 0 or -1. */
 int ledger_write(const struct ledger *l, struct buf *b) __attribute__((warn_unused_result));

@@ -1,6 +1,7 @@
 # lib/store: one organization's directory on disk.
 noinst_LIBRARIES += lib/store/libstore.a
 lib_store_libstore_a_SOURCES = \
+	lib/store/chunk.c lib/store/chunk.h \
 	lib/store/commit.c \
 	lib/store/compare.c \
 	lib/store/dayfile.c lib/store/dayfile.h \

@@ -114,7 +114,8 @@ write_union(struct merge *m, const struct day *old, const struct pend_day *d, st
 
 int
 merge_write(struct merge *m, int year_fd, const struct day *old, const struct pend_day *d,
-            enum ledger_suffix suffix, const char *aside, struct day *ret_day, struct err *e)
+            enum ledger_suffix suffix, int aside_fd, const char *aside, struct day *ret_day, int *ret_fd,
+            struct err *e)
 {
 	struct day new = { .day_s = d->day_s, .suffix = suffix };
 
@@ -131,8 +132,8 @@ merge_write(struct merge *m, int year_fd, const struct day *old, const struct pe
 		if (open_old(m, year_fd, old, false, e) != 0)
 			return -1;
 	}
-	if (day_writer_open(&m->out, year_fd, aside, suffix, new.bytes, m->what, e) != 0 ||
-	    write_union(m, old, d, e) != 0 || day_writer_finish(&m->out, new.sha256, e) != 0)
+	if (day_writer_open(&m->out, aside_fd, aside, suffix, new.bytes, m->what, e) != 0 ||
+	    write_union(m, old, d, e) != 0 || day_writer_hand_over(&m->out, new.sha256, ret_fd, e) != 0)
 		return -1;
 	day_reader_close(&m->in);
 	*ret_day = new;

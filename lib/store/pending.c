@@ -4,15 +4,9 @@
 #include <string.h>
 
 #include "lib/base/isotime.h"
+#include "lib/store/chunk.h"
 
-#define CHUNK_MIN 4096
-#define CHUNK_MAX (1024 * 1024)
-
-struct chunk {
-	struct chunk *next;
-	size_t used, size;
-	_Alignas(max_align_t) char bytes[];
-};
+#define CHUNK_MIN_BYTES 4096
 
 void
 pending_init(struct pending *p)
@@ -23,10 +17,7 @@ pending_init(struct pending *p)
 static void
 batch_free(struct batch *b)
 {
-	for (struct chunk *c = b->chunks, *next; c != NULL; c = next) {
-		next = c->next;
-		free(c);
-	}
+	chunks_free(b->chunks);
 	free(b);
 }
 
@@ -74,14 +65,10 @@ batch_alloc(struct pending *p, struct batch *b, size_t len)
 
 	len = (len + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
 	if (c == NULL || c->size - c->used < len) {
-		size = c == NULL ? CHUNK_MIN : c->size >= CHUNK_MAX / 2 ? CHUNK_MAX : c->size * 2;
-		if (size < len)
-			size = len;
-		c = malloc(sizeof(*c) + size);
+		size = c == NULL ? CHUNK_MIN_BYTES : c->size >= CHUNK_MAX_BYTES / 2 ? CHUNK_MAX_BYTES : c->size * 2;
+		c = chunk_new(size < len ? len : size);
 		if (c == NULL)
 			return NULL;
-		c->used = 0;
-		c->size = size;
 		c->next = b->chunks;
 		b->chunks = c;
 	}
@@ -228,11 +215,6 @@ pending_put(struct pending *p, const struct event *event)
 		return PENDING_NOMEM;
 	d->table[slot] = one;
 	d->events[d->n++] = one;
-	if (b->last != NULL)
-		b->last->next = one;
-	else
-		b->first = one;
-	b->last = one;
 	b->n_waiting++;
 	b->bytes += event->len + 1;
 	return PENDING_NEW;

@@ -1,7 +1,7 @@
 /* pending.h: events that were put and are not yet in day files.
  *
- * Two views of the same events: by batch (what one commit makes durable in one staging file, in the
- * order it was put) and by UTC day (what one merge writes). An id counts once a day: the first copy
+ * Two views of the same events: by batch (what one commit took; those that wait on for their day it makes durable in
+ * one staging file) and by UTC day (what one merge writes). An id counts once a day: the first copy
  * stays. Ids are not compared across days, so that what an archive holds does not depend on how
  * its reading was cut into commits. Private to lib/store; one owner, one thread; nothing blocks.
  */
@@ -19,7 +19,6 @@ enum pend_state { PEND_NEW, PEND_KNOWN, PEND_CHANGED };
 
 struct pend {
 	struct event event;       /* leads into the batch's memory */
-	struct pend *next;        /* of the batch, in the order put */
 	struct batch *batch;
 	uint64_t at;              /* merge: where in the old day file's bytes it belongs */
 	uint32_t hash;
@@ -30,7 +29,6 @@ struct chunk;
 
 struct batch {
 	struct batch *next;       /* older first */
-	struct pend *first, *last;
 	size_t n_waiting;         /* of its events not yet in a day file */
 	size_t bytes;             /* of its events, each with its line end */
 	struct staged staged;     /* file "" until it is durable */

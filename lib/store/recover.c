@@ -1,7 +1,7 @@
 /* recover.c: what an unclean end left behind, brought to an end.
  *
- * A file in .staging/ is the sign of one: it is made before anything else of a commit, and goes after
- * everything else. So at rest one look into an empty directory is all that opening costs.
+ * A file in .staging/ is the sign of one, or a ledger with something left to do. So at rest one look into an empty
+ * directory is all that opening costs.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -46,7 +46,7 @@ remove_tmp_of_year(struct store *s, int events_fd, const char *year, struct err 
 	return rc;
 }
 
-/* Day files that were written aside and not renamed. */
+/* Day files that an earlier build wrote aside in their own directory and did not rename. */
 static int
 remove_tmp(struct store *s, struct err *e)
 {
@@ -226,7 +226,7 @@ recover(struct store *s, int staging_fd, struct err *e)
 		return -1;
 	for (size_t i = 0; i < s->pending.n_days; i++)
 		s->pending.days[i].ready = true;
-	return commit_run(s, e);
+	return commit_run(s, NULL, 0, e);
 }
 
 int

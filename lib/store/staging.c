@@ -1,7 +1,7 @@
 /* staging.c: events that are durable and not yet in day files.
  *
- * One file a commit, events in the order they were put, one a line, read back only after an unclean
- * end. A staging file counts only when the ledger names it, and only as far as the ledger says.
+ * One file a commit, events one a line, read back only after an unclean end. A staging file counts only when the ledger
+ * names it, and only as far as the ledger says.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,38 +52,55 @@ staging_what(const struct store *s, const char *file, char *out)
 	return store_what(s, rest, out);
 }
 
-int
-staging_write(struct store *s, struct day_writer *w, struct batch *b, struct err *e)
+static int
+write_waiting(const struct pend_day *d, const struct batch *b, struct day_writer *w, struct staged *new, struct err *e)
 {
-	char what[STORE_WHAT_MAX];
-	struct staged new = { .from_s = INT64_MAX };
-	int dirfd = -1, rc = -1;
-
-	snprintf(new.file, sizeof(new.file), "%06" PRIu64 ".ndjson", s->next_staging);
-	staging_what(s, new.file, what);
-	dirfd = staging_open_dir(s, true, e);
-	if (dirfd < 0 || day_writer_open(w, dirfd, new.file, LEDGER_PLAIN, 0, what, e) != 0)
-		goto out;
-	for (const struct pend *one = b->first; one != NULL; one = one->next) {
+	for (size_t i = 0; i < d->n; i++) {
+		const struct pend *one = d->events[i];
 		int64_t second_s = isotime_second(one->event.created_ns);
 
-		if (one->state != PEND_NEW)
+		if (one->batch != b)
 			continue;
 		if (day_writer_put(w, one->event.bytes, one->event.len, e) != 0 || day_writer_put(w, "\n", 1, e) != 0)
-			goto out;
-		new.from_s = second_s < new.from_s ? second_s : new.from_s;
-		new.to_s = second_s + 1 > new.to_s ? second_s + 1 : new.to_s;
+			return -1;
+		new->from_s = second_s < new->from_s ? second_s : new->from_s;
+		new->to_s = second_s + 1 > new->to_s ? second_s + 1 : new->to_s;
 	}
+	return 0;
+}
+
+static bool
+has_waiting(const struct pending *p, const struct batch *b)
+{
+	for (size_t i = 0; i < p->n_days; i++)
+		for (size_t j = 0; j < p->days[i].n && !p->days[i].ready; j++)
+			if (p->days[i].events[j]->batch == b)
+				return true;
+	return false;
+}
+
+int
+staging_write(struct store *s, int dirfd, struct day_writer *w, struct batch *b, struct err *e)
+{
+	const struct pending *p = &s->pending;
+	char what[STORE_WHAT_MAX];
+	struct staged new = { .from_s = INT64_MAX };
+
+	if (!has_waiting(p, b))
+		return 0;
+	snprintf(new.file, sizeof(new.file), "%06" PRIu64 ".ndjson", s->next_staging);
+	staging_what(s, new.file, what);
+	if (day_writer_open(w, dirfd, new.file, LEDGER_PLAIN, 0, what, e) != 0)
+		return -1;
+	for (size_t i = 0; i < p->n_days; i++)
+		if (!p->days[i].ready && write_waiting(&p->days[i], b, w, &new, e) != 0)
+			return -1;
 	new.bytes = w->bytes;
 	if (day_writer_finish(w, new.sha256, e) != 0 || file_sync(dirfd, what, e) != 0)
-		goto out;
+		return -1;
 	s->next_staging++;
 	b->staged = new;
-	rc = 0;
-out:
-	if (dirfd >= 0)
-		close(dirfd);
-	return rc;
+	return 0;
 }
 
 int

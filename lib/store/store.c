@@ -294,7 +294,7 @@ is_complete(const struct store *s, int64_t day_s, const struct covered *ranges, 
 {
 	for (size_t i = 0; i < n; i++)
 		if (ranges[i].from_s <= day_s && ranges[i].to_s > day_s)
-			return ledger_covers(&s->ledger, day_s, day_s + S_PER_DAY);
+			return ledger_will_cover(&s->ledger, ranges, n, day_s, day_s + S_PER_DAY);
 	return false;
 }
 
@@ -353,24 +353,19 @@ int
 store_commit(struct store *s, const struct covered *ranges, size_t n, bool finish, struct err *e)
 {
 	struct pending *p = &s->pending;
-	bool all = finish || p->bytes > s->cap_bytes;
+	bool all = finish || p->bytes > s->cap_bytes, claims = s->ledger_changed;
 
 	if (store_may_write(s, e) != 0)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		if (ledger_cover(&s->ledger, &ranges[i], s->overlap_s) != 0) {
-			err_set_errno(e, ENOMEM, "%s: cannot note what was read", s->name);
-			return outcome(s, -1);
-		}
-		s->ledger_changed |= ranges[i].from_s < ranges[i].to_s;
-	}
-	if (!s->ledger_changed && (p->n_days == 0 || (p->open == NULL && !all)))
+	for (size_t i = 0; i < n; i++)
+		claims |= ranges[i].from_s < ranges[i].to_s;
+	if (!claims && (p->n_days == 0 || (p->open == NULL && !all)))
 		return 0;
 	for (size_t i = 0; i < p->n_days; i++)
 		p->days[i].ready = all || is_complete(s, p->days[i].day_s, ranges, n);
 	if (check_files_of(s, ranges, n, e) != 0)
 		return outcome(s, -1);
-	return outcome(s, commit_run(s, e));
+	return outcome(s, commit_run(s, ranges, n, e));
 }
 
 static int

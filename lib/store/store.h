@@ -3,9 +3,9 @@
  *   NAME/events/2025/2025-08-11.ndjson[.gz|.zst]   NAME/ledger.json
  *   NAME/quarantine/  NAME/.staging/  NAME/.lock
  *
- * Order of writing (store_commit): staged events durable → new day files durable beside the old ones →
- * ledger that names the staging, the ranges it completes and what each day file is about to become →
- * day files renamed → ledger replaced → staging removed. A merge is a union by id in which the first
+ * Order of writing (store_commit): events that wait for their day durable in staging, new day files durable aside →
+ * ledger that says what each day file is about to become → day files renamed → ledger that covers what was read and
+ * names the staging → staging that is done removed. A merge is a union by id in which the first
  * durable copy wins, so doing it again changes nothing: stop it anywhere, open it again, and the day
  * files come out byte for byte the same. docs/ARCHIVE.md says why.
  *

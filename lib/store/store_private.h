@@ -66,8 +66,9 @@ int store_index(struct store *s, struct err *e) __attribute__((warn_unused_resul
 /* Refuses day files without a ledger: it was lost, and what it knew must not be begun anew beside them. */
 int store_refuse_lost_ledger(const struct store *s, struct err *e) __attribute__((warn_unused_result));
 
-/* staging.c. Writes the batch's waiting events to a new file of .staging/, durably, and names it. */
-int staging_write(struct store *s, struct day_writer *w, struct batch *b, struct err *e)
+/* staging.c. Writes those of the batch's events whose days are not ready to a new file of .staging/, durably, and
+ * names it. Where there are none: nothing. */
+int staging_write(struct store *s, int staging_fd, struct day_writer *w, struct batch *b, struct err *e)
 	__attribute__((warn_unused_result));
 /* Sets s->ledger.staging to the batches that still have waiting events. */
 int staging_list(struct store *s, struct err *e) __attribute__((warn_unused_result));
@@ -103,8 +104,9 @@ int years_open(struct years *y, const struct store *s, int64_t day_s, bool make,
 void years_changed(struct years *y, int64_t day_s);
 int years_sync(struct years *y, const struct store *s, struct err *e) __attribute__((warn_unused_result));
 
-/* commit.c. Merges the days that are ready and makes everything else durable. */
-int commit_run(struct store *s, struct err *e) __attribute__((warn_unused_result));
+/* commit.c. Merges the days that are ready and makes everything else durable; then the n ranges are covered. */
+int commit_run(struct store *s, const struct covered *ranges, size_t n, struct err *e)
+	__attribute__((warn_unused_result));
 /* recover.c. Brings what an earlier process left behind to an end. anyway: even where there is no sign that it
  * left anything. */
 int store_recover(struct store *s, bool anyway, struct err *e) __attribute__((warn_unused_result));
@@ -129,9 +131,11 @@ void merge_free(struct merge *m);
 int merge_look(struct merge *m, int year_fd, const struct day *old, struct pend_day *d, struct err *e)
 	__attribute__((warn_unused_result));
 /* Writes old and d, which merge_look() prepared and from which what was known is taken out, to the new
- * file `aside`, durably, and sets *ret_day (old NULL: there is no file yet). */
+ * file `aside` of aside_fd, and sets *ret_day (old NULL: there is no file yet). *ret_fd is the caller's, to be made
+ * durable and closed. */
 int merge_write(struct merge *m, int year_fd, const struct day *old, const struct pend_day *d,
-                enum ledger_suffix suffix, const char *aside, struct day *ret_day, struct err *e)
+                enum ledger_suffix suffix, int aside_fd, const char *aside, struct day *ret_day, int *ret_fd,
+                struct err *e)
 	__attribute__((warn_unused_result));
 
 #endif

@@ -16,6 +16,7 @@ import platform
 import shutil
 import statistics
 import sys
+import tempfile
 import time
 
 import world
@@ -106,14 +107,6 @@ def row_cpu(options):
     lost, failed = {}, {}
     peers = [peer for peer in PEERS if world.can_run(os.path.join(HERE, os.path.dirname(peer[2][-1])))]
 
-    def in_a_room(measure):
-        place = os.path.join(room, "place")
-        os.mkdir(place)
-        try:
-            return measure(place)
-        finally:
-            shutil.rmtree(place)
-
     def floor(place):
         with open(urls, encoding="ascii") as lines:
             return world.measure([world.tool("peers/floor/floor"), cert, place, "16"], room, stdin=lines).want()
@@ -134,14 +127,14 @@ def row_cpu(options):
 
     try:
         for _ in range(options.rounds):
-            took["floor"].append(in_a_room(floor))
-            took["orgsync"].append(in_a_room(ours))
+            took["floor"].append(floor(tempfile.mkdtemp(dir=room)))
+            took["orgsync"].append(ours(tempfile.mkdtemp(dir=room)))
         for name, _, command in peers:
-            took[name] = [in_a_room(peer_of(command, name))]
+            took[name] = [peer_of(command, name)(tempfile.mkdtemp(dir=room))]
     finally:
         nginx.stop()
         sandbox.stop()
-        shutil.rmtree(room)
+        world.discard(room)
     row.figure("of the floor's CPU", [a.cpu_s / b.cpu_s for a, b in zip(took["orgsync"], took["floor"])], 3.5)
     ours_s = statistics.median(t.cpu_s for t in took["orgsync"])
     for name, limit, _ in peers:
@@ -182,7 +175,7 @@ def row_latency(options):
                 stats = sandbox.stats()
             finally:
                 sandbox.stop()
-                shutil.rmtree(room)
+                world.discard(room)
             each = [{key: value - before["organizations"][name][key] for key, value in one.items() if key != "org_id"}
                     for name, one in stats["organizations"].items()]
             requests = sum(one["requests"] for one in each)
@@ -213,7 +206,7 @@ def row_limit(options):
                 stats = sandbox.stats()["organizations"].values()
             finally:
                 sandbox.stop()
-                shutil.rmtree(room)
+                world.discard(room)
             for one, entry in zip(stats, json.loads(done.out)["organizations"]):
                 answered = one["requests"] - one["challenges"] - one["limited"]
                 used.append(100.0 * answered / min(answered, 50 + 25 * entry["elapsed_ms"] / 1000.0)
@@ -241,9 +234,9 @@ def row_many(options):
                                   "--now", "2026-01-02T06:00:00Z")
         times, floors = [], []
         try:
-            for i in range(options.rounds):
-                place = os.path.join(room, str(i))
-                os.makedirs(os.path.join(place, "floor"))
+            for _ in range(options.rounds):
+                place = tempfile.mkdtemp(dir=room)
+                os.mkdir(os.path.join(place, "floor"))
                 config = sandbox.config(place, "--backfill-start", "2026-01-01T00:00:00Z",
                                         more="limits: { in_flight: 64 }\n")
                 done = sync(room, config)
@@ -254,10 +247,9 @@ def row_many(options):
                         floors.append(world.measure([world.tool("peers/floor/floor"), "-",
                                                      os.path.join(place, "floor"), "64"], room, stdin=lines).want().cpu_s)
                     extra_ms.append((done.cpu_s - floors[-1]) / n_orgs * 1000)
-                shutil.rmtree(place)
         finally:
             sandbox.stop()
-            shutil.rmtree(room)
+            world.discard(room)
         cpu[n_orgs] = statistics.median(times)
     row.figure("MB at most", peak, 160)
     row.figure("ms of CPU an organization beyond the floor", extra_ms, 0.6)
@@ -298,7 +290,7 @@ def row_deep(options):
                 resumed.append(interrupted(room, config, done.wall_s) / whole)
         finally:
             sandbox.stop()
-            shutil.rmtree(room)
+            world.discard(room)
     row.figure("MB at most", peak, 64)
     row.figure("bytes written over the archive's", [written[-1]], 2.2)
     row.figure("exponent of CPU over events", [fitted(cpu)], 1.05)
@@ -326,7 +318,7 @@ def row_durable(options):
         try:
             done = world.measure([world.tool("durable"), room, str(int(10000 * options.scale))], room).want()
         finally:
-            shutil.rmtree(room)
+            world.discard(room)
         ours_s, bare_s = (float(word) for word in done.out.split()[:2])
         ratios.append(ours_s / bare_s)
         row.note(done.out.strip())
@@ -346,14 +338,12 @@ def row_compressed(options):
         for _ in range(options.rounds):
             cpu = {}
             for kind in ("none", "zstd"):
-                place = os.path.join(room, kind)
-                os.mkdir(place)
+                place = tempfile.mkdtemp(dir=room)
                 cpu[kind] = sync(room, sandbox.config(place, output="compression: " + kind)).cpu_s
-                shutil.rmtree(place)
             more.append((cpu["zstd"] - cpu["none"]) / (n_orgs * each) * 1e6)
     finally:
         sandbox.stop()
-        shutil.rmtree(room)
+        world.discard(room)
     row.figure("µs of CPU an event more", more, 2.5)
     return row
 

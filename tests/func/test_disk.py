@@ -41,13 +41,14 @@ LONG = os.environ.get("ORGSYNC_TEST_LONG") == "1"
 
 
 class Disk(harness.TestCase):
-    def begin(self, count, compression="none"):
+    def begin(self, count, compression="none", *options):
         """Archives of so many organizations that hold their last days already, and a configuration that wants all."""
         self.names = ["org%04d" % i for i in range(1, count + 1)]
         self.box = self.sandbox("--organizations", str(count), "--events", "140", "--no-limits", "--latency", "2",
-                                "--credentials", "mixed", *DAYS)
-        late = self.box.config(self.directory, "--backfill-start", BEFORE, name="late.yaml")
-        self.config = self.box.config(self.directory, output="compression: " + compression)
+                                "--credentials", "mixed", *DAYS, *options)
+        limits = "limits: { organization_memory: 16MiB }\n"
+        late = self.box.config(self.directory, "--backfill-start", BEFORE, name="late.yaml", more=limits)
+        self.config = self.box.config(self.directory, output="compression: " + compression, more=limits)
         self.log = os.path.join(self.directory, "log")
         self.sync(late)
         self.recorded = {name: harness.archive_lines(self.archive(name)) for name in self.names}
@@ -101,12 +102,12 @@ class Disk(harness.TestCase):
         return len(failed)
 
     CASES = (  # the rule below the organization's directory, and what has to be said
-        ("write=EIO@{}/.staging/", r"{}/\.staging/\d+\.ndjson: cannot write: Input/output error"),
-        ("write=ENOSPC@{}/events/", r"{}/events/202\d/[-0-9]+\.ndjson: cannot write: No space left on device"),
+        ("write=EIO@{}/.staging/0", r"{}/\.staging/\d+\.ndjson: cannot write: Input/output error"),
+        ("write=ENOSPC@{}/.staging/2025-12-28", r"{}/events/202\d/[-0-9]+\.ndjson: cannot write: No space left on device"),
         ("write=EIO@{}/ledger.json", r"{}/ledger\.json: cannot write: Input/output error"),
         ("write=EDQUOT@{}/", r"{}/\.staging/\d+\.ndjson: cannot write: Disk quota exceeded"),
-        ("fsync=EIO@{}/.staging/#1!", r"{}/\.staging/\d+\.ndjson: cannot make it durable \(fsync\): Input/output"),
-        ("fsync=EIO@{}/events/2025/#1!", r"{}/events/2025/\S+\.ndjson: cannot make it durable \(fsync\): Input/output"),
+        ("fsync=EIO@{}/.staging/0#1!", r"{}/\.staging/\d+\.ndjson: cannot make it durable \(fsync\): Input/output"),
+        ("fsync=EIO@{}/.staging/2025#1!", r"{}/events/2025/\S+\.ndjson: cannot make it durable \(fsync\): Input/output"),
         ("fsync=EIO@{}/ledger.json.tmp#1!", r"{}/ledger\.json: cannot make it durable \(fsync\): Input/output error"),
         ("fsync=EIO@/{}$#1!", r"{}/ledger\.json: cannot make it durable \(fsync\): Input/output error"),
         ("fsync=EIO@{}/events/2025$#1!", r"{}/events/2025: cannot make it durable \(fsync\): Input/output error"),
@@ -118,14 +119,15 @@ class Disk(harness.TestCase):
         ("open=EROFS@{}/.staging/0", r"{}/\.staging/\d+\.ndjson: cannot make the file: Read-only file system"),
         ("read=EIO@{}/ledger.json", r"{}/ledger\.json: cannot read: Input/output error"),
         ("read=EIO@{}/events/2026/2026-01-01.ndjson", r"{}/events/2026/2026-01-01\.ndjson: cannot read: Input/output"),
-        ("unlink=EIO@{}/.staging/", r"{}/\.staging/\d+\.ndjson: cannot remove the file: Input/output error"),
+        ("unlink=EIO@{}/.staging/0", r"{}/\.staging/\d+\.ndjson: cannot remove the file: Input/output error"),
         ("open=EACCES@/organizations/{id}", r"\.orgsync/organizations/[0-9a-f]{24}: cannot open .*Permission denied"),
     )
     DO = {"ENOSPC": "make room", "EDQUOT": "make room", "EMFILE": "ulimit -n", "ENFILE": "open files"}
 
     def test_each_fault_strikes_one_organization(self):
         n = len(self.CASES)
-        self.begin(n + 3)
+        # Large events and small pages: each commits inside a day, and what waits for the rest of it is staged.
+        self.begin(n + 3, "none", "--event-bytes", "3500", "--silent-cap", "20")
         rules = []
         for name, (rule, _) in zip(self.names, self.CASES):
             org_id = harness.ledger(self.archive(name))["org_id"]
@@ -143,8 +145,10 @@ class Disk(harness.TestCase):
                 self.assertIn(wanted, error["hint"])
                 if "/organizations/" not in rule:
                     self.nothing_after(name, steps)
-                # What was not recorded is not new; staging is removed when all of it is.
-                self.assertEqual(harness.of(report, name)["events_new"] > 0, rule.startswith("unlink"))
+                # What is called new was recorded, and the other way round.
+                days = harness.ledger(self.archive(name))["days"].values()
+                self.assertEqual(harness.of(report, name)["events_new"],
+                                 sum(day["events"] for day in days) - len(self.recorded[name]))
         self.assert_all_exact(self.box, self.names[n:])
         self.assertGreater(self.repaired(), 0)
 

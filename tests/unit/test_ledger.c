@@ -119,16 +119,23 @@ hold_covers(const struct ledger *l, const struct second *model, uint64_t which)
 {
 	int64_t first = -1, last = -1, from_s = 0, to_s = 0, a = (int64_t)(which * 7 % SPAN_S);
 	int64_t b = a + (int64_t)(which * 13 % (uint64_t)(SPAN_S - a + 1));
-	bool all = true, any;
+	/* Two that are to be recorded yet, the later one first. */
+	const struct covered more[2] = { { .from_s = BASE_S + (a + b) / 2, .to_s = BASE_S + b },
+	                                 { .from_s = BASE_S + a + 1, .to_s = BASE_S + a + (b - a) / 3 } };
+	bool all = true, any, will = true;
 
 	for (int64_t t = a; t < b; t++) {
 		all = all && model[t].question >= 0;
+		will = will && (model[t].question >= 0 || BASE_S + t >= more[0].from_s ||
+		                (BASE_S + t >= more[1].from_s && BASE_S + t < more[1].to_s));
 		if (model[t].question < 0)
 			continue;
 		first = first < 0 ? t : first;
 		last = t;
 	}
 	HOLDS(ledger_covers(l, BASE_S + a, BASE_S + b) == all, "case %" PRIu64, which);
+	HOLDS(ledger_will_cover(l, more, 2, BASE_S + a, BASE_S + b) == will, "case %" PRIu64, which);
+	HOLDS(ledger_will_cover(l, NULL, 0, BASE_S + a, BASE_S + b) == all, "case %" PRIu64, which);
 	any = ledger_covered_hull(l, BASE_S + a, BASE_S + b, &from_s, &to_s);
 	HOLDS(any == (first >= 0), "case %" PRIu64, which);
 	HOLDS(!any || (from_s == BASE_S + first && to_s == BASE_S + last + 1), "case %" PRIu64, which);

@@ -204,15 +204,24 @@ START_TEST(no_needless_writing)
 	ck_assert_int_eq(fstatat(place.fd, "acme/events/2025/2025-08-11.ndjson", &after, 0), 0);
 	ck_assert(before.st_ino == after.st_ino && before.st_mtim.tv_nsec == after.st_mtim.tv_nsec);
 
-	count_from_here(); /* one new event: staging, aside, ledger, rename, ledger, unlink */
+	count_from_here(); /* one new event: aside, ledger, rename, ledger */
 	put_made(s, 2, BASE_S + 61, 0);
 	test_commit(s, BASE_S, BASE_S + 200, BASE_S + 90000, true);
-	ck_assert_uint_eq(steps.create, 4);
-	ck_assert_uint_eq(steps.write, 4);
+	ck_assert_uint_eq(steps.create, 3);
+	ck_assert_uint_eq(steps.write, 3);
 	ck_assert_uint_eq(steps.rename, 3);
-	ck_assert_uint_eq(steps.fsync, 8);
-	ck_assert_uint_eq(steps.unlink, 1);
+	ck_assert_uint_eq(steps.fsync, 6);
+	ck_assert_uint_eq(steps.unlink, 0);
 	ck_assert_uint_eq(steps.mkdir, 0);
+
+	count_from_here(); /* one that waits for its day: staging, ledger */
+	put_made(s, 3, BASE_S + 62, 0);
+	test_commit(s, BASE_S + 60, BASE_S + 300, BASE_S + 90000, false);
+	ck_assert_uint_eq(steps.create, 2);
+	ck_assert_uint_eq(steps.rename, 1);
+	ck_assert_uint_eq(steps.fsync, 4);
+	test_commit(s, 0, 0, 0, true);
+	ck_assert_uint_eq(steps.unlink, 1);
 	store_close(s);
 
 	count_from_here(); /* opening after a clean end */
@@ -659,14 +668,48 @@ end_badly(void)
 
 	err_clear(&e);
 	put_made(s, 1, BASE_S + 1, 0);
+	ck_assert_int_eq(store_commit(s, &c, 1, false, &e), 0);
 	file_step_hook = fail_first_rename_of_a_day;
-	ck_assert_int_eq(store_commit(s, &c, 1, true, &e), -1);
+	ck_assert_int_eq(store_commit(s, NULL, 0, true, &e), -1);
 	file_step_hook = NULL;
 	ck_assert_ptr_nonnull(strstr(e.text, "2025-08-11.ndjson"));
 	store_close(s);
 	ck_assert(test_exists(&place, "acme/.staging/000001.ndjson"));
-	ck_assert(test_exists(&place, "acme/events/2025/2025-08-11.ndjson.tmp"));
+	ck_assert(test_exists(&place, "acme/.staging/2025-08-11.ndjson.tmp"));
 }
+
+/* What is read and filed in one commit is never staged, so nothing is claimed before the day file stands. */
+START_TEST(nothing_is_covered_before_its_day_stands)
+{
+	struct covered c = { BASE_S, BASE_S + 100, BASE_S + 90000, INT64_MAX, { NULL, 0, true } };
+	struct store_options o = { .dirfd = place.fd, .name = "acme", .org_id = ORG_A, .read_only = true };
+	struct store *s = test_open(&place, "acme", LEDGER_PLAIN);
+	struct err e;
+
+	err_clear(&e);
+	put_made(s, 1, BASE_S + 1, 0);
+	file_step_hook = fail_first_rename_of_a_day;
+	ck_assert_int_eq(store_commit(s, &c, 1, true, &e), -1);
+	file_step_hook = NULL;
+	store_close(s);
+	ck_assert(test_exists(&place, "acme/.staging/2025-08-11.ndjson.tmp"));
+	err_clear(&e);
+	s = store_open(&o, &e);
+	HOLDS(s != NULL, "%s", e.text);
+	ck_assert_uint_eq(store_ledger(s)->n_becoming, 1);
+	ck_assert_uint_eq(store_ledger(s)->n_staging, 0);
+	ck_assert(!ledger_covers(store_ledger(s), BASE_S + 1, BASE_S + 2));
+	store_close(s);
+	s = test_open(&place, "acme", LEDGER_PLAIN);
+	ck_assert(!test_exists(&place, "acme/.staging/2025-08-11.ndjson.tmp"));
+	ck_assert_uint_eq(store_events(s), 0);
+	put_made(s, 1, BASE_S + 1, 0);
+	ck_assert_int_eq(store_commit(s, &c, 1, true, &e), 0);
+	ck_assert(ledger_covers(store_ledger(s), BASE_S, BASE_S + 100));
+	store_close(s);
+	expect_day("acme", BASE_S, LINE("1", "1"));
+}
+END_TEST
 
 START_TEST(damaged_staging)
 {
@@ -713,7 +756,7 @@ START_TEST(leftovers_go)
 	test_write(&place, "acme/ledger.json.tmp", "{", 1);
 	s = test_open(&place, "acme", LEDGER_GZIP); /* with another suffix than the one that ended badly */
 	ck_assert(!test_exists(&place, "acme/events/2025/2025-08-10.ndjson.zst.tmp"));
-	ck_assert(!test_exists(&place, "acme/events/2025/2025-08-11.ndjson.tmp"));
+	ck_assert(!test_exists(&place, "acme/.staging/2025-08-11.ndjson.tmp"));
 	ck_assert(!test_exists(&place, "acme/.staging/000007.ndjson"));
 	ck_assert(!test_exists(&place, "acme/ledger.json.tmp"));
 	store_close(s);
@@ -1165,6 +1208,7 @@ main(void)
 	tcase_add_test(t, damaged_day_files);
 	tcase_add_test(t, missing_day_files_are_noticed);
 	tcase_add_test(t, mangled_day_files);
+	tcase_add_test(t, nothing_is_covered_before_its_day_stands);
 	tcase_add_test(t, damaged_staging);
 	tcase_add_test(t, leftovers_go);
 	tcase_add_test(t, reading_changes_nothing);
