@@ -1,7 +1,11 @@
 /* places.c: where each organization is, and the threads that work on the disk. */
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "workers/private.h"
 
-#define AHEAD 2 /* for each place on the wire or at the disk, so many organizations are begun */
+#define AHEAD 2     /* for each place on the wire or at the disk, so many organizations are begun */
+#define DISK_NICE 5 /* of the disk threads, more than the process has */
 
 void
 places_wake_all_locked(struct run *r)
@@ -223,6 +227,8 @@ places_disk_main(void *arg)
 	struct run *r = arg;
 	struct slot *slot;
 
+	/* A question that waits for a processor is a place on the wire that does nothing: the workers come first. */
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, 0) + DISK_NICE);
 	while ((slot = take_disk(r)) != NULL) {
 		if (!begin(r, slot))
 			continue;

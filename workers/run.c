@@ -12,7 +12,7 @@
 #include "workers/private.h"
 
 #define FILES_PER_TENANT 8         /* open at most: directories, lock, one day file being merged */
-#define FILES_PER_WORKER 5         /* what wakes it, a look-up of a name, a connection */
+#define FILES_PER_WORKER 7         /* what wakes it (ours, and what libcurl has for that), a look-up of a name, a connection */
 #define FILES_LEAST 20             /* of a run without its workers: standard streams, directories, one organization */
 #define FILES_SPARE 108
 #define ACTIVE_MAX 4096

@@ -145,6 +145,7 @@ http_engine_new(const struct http_options *options, struct err *e)
 	}
 	engine->options = *options;
 	engine->check_at_mono_ms = INT64_MAX;
+	engine->epoll_fd = engine->wake_fd = -1;
 	if (copy_text(&engine->user_agent, options->user_agent, e) != 0 ||
 	    copy_text(&engine->ca_file, ca_file, e) != 0 ||
 	    copy_text(&engine->proxy, options->proxy, e) != 0)
@@ -161,6 +162,10 @@ http_engine_new(const struct http_options *options, struct err *e)
 		err_set_errno(e, ENOMEM, "http engine");
 		goto out;
 	}
+	if (http_loop_init(engine) != 0) {
+		err_set_errno(e, errno, "http engine");
+		goto out;
+	}
 	return engine;
 out:
 	http_engine_free(engine);
@@ -174,6 +179,7 @@ http_engine_free(struct http_engine *engine)
 		return;
 	if (engine->multi != NULL)
 		curl_multi_cleanup(engine->multi);
+	http_loop_free(engine);
 	http_inflater_free(engine);
 	free(engine->user_agent);
 	free(engine->ca_file);
@@ -277,13 +283,13 @@ check_deadlines(struct http_engine *engine)
 }
 
 static void
-perform(struct http_engine *engine)
+step(struct http_engine *engine, int timeout_ms)
 {
 	struct http_session *s;
 	CURLMsg *message;
-	int running, left;
+	int left;
 
-	curl_multi_perform(engine->multi, &running);
+	http_loop_step(engine, timeout_ms);
 	while ((message = curl_multi_info_read(engine->multi, &left)) != NULL) {
 		if (message->msg != CURLMSG_DONE ||
 		    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &s) != CURLE_OK)
@@ -298,7 +304,7 @@ http_drive(struct http_engine *engine, int timeout_ms)
 {
 	int64_t left_ms;
 
-	perform(engine);
+	step(engine, 0);
 	if (engine->finished.first != NULL || timeout_ms <= 0)
 		return;
 	if (engine->check_at_mono_ms != INT64_MAX) {
@@ -306,8 +312,7 @@ http_drive(struct http_engine *engine, int timeout_ms)
 		if (left_ms < timeout_ms)
 			timeout_ms = left_ms < 1 ? 1 : (int)left_ms;
 	}
-	curl_multi_poll(engine->multi, NULL, 0, timeout_ms, NULL);
-	perform(engine);
+	step(engine, timeout_ms);
 }
 
 struct http_session *
@@ -339,10 +344,4 @@ http_cancel(struct http_engine *engine, struct http_session *s)
 {
 	if (s->engine == engine)
 		take_out(s);
-}
-
-void
-http_wake(struct http_engine *engine)
-{
-	curl_multi_wakeup(engine->multi);
 }

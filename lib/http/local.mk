@@ -6,6 +6,7 @@ lib_http_libhttp_a_SOURCES = \
 	lib/http/failure.c \
 	lib/http/http.h \
 	lib/http/inflate.c \
+	lib/http/loop.c \
 	lib/http/private.h \
 	lib/http/session.c
 lib_http_libhttp_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(DEFLATE_CFLAGS)

@@ -1,6 +1,6 @@
 /* private.h: what the files of lib/http share; no other room includes it.
  *
- * engine.c owns the multi handle and the lists; session.c an easy handle and its options; answer.c
+ * engine.c owns the multi handle and the lists, loop.c what they wait for; session.c an easy handle and its options; answer.c
  * what comes in; inflate.c what came packed; failure.c words for what went wrong.
  */
 #ifndef ORGSYNC_HTTP_PRIVATE_H
@@ -36,6 +36,9 @@ struct http_engine {
 	bool proxy_is_near;        /* the proxy is configured and on this machine */
 	struct http_list active, finished;
 	int64_t check_at_mono_ms;    /* no deadline of an active session lies before this */
+	int epoll_fd, wake_fd;
+	bool blind;                  /* what some transfer waits for is not in the epoll: see loop.c */
+	int64_t curl_at_mono_ms;     /* when libcurl wants to be called whatever happens; INT64_MAX: never */
 	struct libdeflate_decompressor *inflater;
 	struct buf inflated;         /* the body of the answer handed out last, where it came packed */
 };
@@ -89,6 +92,12 @@ int http_on_progress(void *userdata, curl_off_t dl_total, curl_off_t dl_now, cur
 int http_on_send(void *userdata, char *primary_ip, char *local_ip, int primary_port, int local_port);
 void http_answer_begin(struct http_session *s, size_t body_cap_bytes);
 void http_answer_end(struct http_session *s, CURLcode rc);
+
+/* loop.c: has libcurl's sockets and timer in an epoll of ours. 0, or -1 with errno; http_loop_free() in any case. */
+int http_loop_init(struct http_engine *engine) __attribute__((warn_unused_result));
+void http_loop_free(struct http_engine *engine);
+/* Waits until something happens, at most so long, and lets libcurl deal with it. */
+void http_loop_step(struct http_engine *engine, int timeout_ms);
 
 /* inflate.c. 0, or -1 for lack of memory. */
 int http_inflater_init(struct http_engine *engine) __attribute__((warn_unused_result));

@@ -9,7 +9,7 @@ tests_crash_test_alloc_SOURCES = tests/crash/test_alloc.c \
 tests_crash_test_alloc_CPPFLAGS = $(cmd_orgsync_libcmd_a_CPPFLAGS) $(CURL_CFLAGS)
 tests_crash_test_alloc_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc \
 	-Wl,--wrap=reallocarray -Wl,--wrap=strdup -Wl,--wrap=strndup -Wl,--wrap=asprintf -Wl,--wrap=vasprintf \
-	-Wl,--wrap=free -Wl,--wrap=clock_gettime -Wl,--wrap=curl_multi_poll
+	-Wl,--wrap=free -Wl,--wrap=clock_gettime -Wl,--wrap=epoll_wait -Wl,--wrap=curl_multi_poll
 tests_crash_test_alloc_LDADD = cmd/orgsync/libcmd.a $(LIBORGSYNC) $(LIBORGSYNC_LIBS)
 
 # Whole runs, ended before each step that changes the disk.

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -79,6 +80,8 @@ int orgsync_main(int argc, char **argv);
 /* NOLINTBEGIN(bugprone-reserved-identifier): the names are the linker's. */
 int __real_clock_gettime(clockid_t clock, struct timespec *ret);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+int __real_epoll_wait(int fd, struct epoll_event *events, int n, int timeout_ms);
+int __wrap_epoll_wait(int fd, struct epoll_event *events, int n, int timeout_ms);
 int __real_curl_multi_poll(void *multi, void *fds, unsigned n, int timeout_ms, int *ret_n);
 int __wrap_curl_multi_poll(void *multi, void *fds, unsigned n, int timeout_ms, int *ret_n);
 
@@ -94,6 +97,12 @@ __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
 	ret->tv_sec = ns / 1000000000;
 	ret->tv_nsec = ns % 1000000000;
 	return 0;
+}
+
+int
+__wrap_epoll_wait(int fd, struct epoll_event *events, int n, int timeout_ms)
+{
+	return __real_epoll_wait(fd, events, n, (timeout_ms + FASTER - 1) / FASTER);
 }
 
 int
