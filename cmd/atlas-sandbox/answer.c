@@ -7,6 +7,7 @@
 
 #include "cmd/atlas-sandbox/hash.h"
 #include "cmd/atlas-sandbox/limits.h"
+#include "cmd/atlas-sandbox/prepared.h"
 #include "cmd/atlas-sandbox/render.h"
 
 #define HANG_MS 300000
@@ -404,7 +405,12 @@ make_page(struct answer *a, struct sandbox *sb, const struct question *q)
 
 		page.total_count = total + off < 3 ? 0 : total + off - 3;
 	}
-	if (render_page(&a->reply.body, &page) != 0) {
+	/* What is done to a page as text is done to text. */
+	a->reply.packed = sb->prepared != NULL && q->takes_gzip && !sb->options.no_gzip && a->fault == FAULT_NONE && page.n > 0 &&
+	                  !page.envelope && page.style != STYLE_PRETTY;
+	if ((a->reply.packed ? prepared_page(sb->prepared, &a->reply.body, &page) : render_page(&a->reply.body, &page)) != 0) {
+		a->reply.packed = false;
+		buf_reset(&a->reply.body);
 		reply_error(&a->reply, 500, "Internal Server Error", "UNEXPECTED_ERROR", "[]", "No memory.");
 		return;
 	}

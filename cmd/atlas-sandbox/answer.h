@@ -14,6 +14,7 @@ struct question {
 	const char *address;             /* of the client */
 	const char *form;                /* a POST's body */
 	uint64_t connection;             /* a number that no other connection has */
+	bool takes_gzip;
 };
 
 enum answer_then { ANSWER_SEND, ANSWER_RESET, ANSWER_HANG };

@@ -13,6 +13,7 @@ atlas_sandbox_SOURCES = \
 	cmd/atlas-sandbox/model.c cmd/atlas-sandbox/model.h \
 	cmd/atlas-sandbox/options.c cmd/atlas-sandbox/options.h \
 	cmd/atlas-sandbox/org.c \
+	cmd/atlas-sandbox/prepared.c cmd/atlas-sandbox/prepared.h \
 	cmd/atlas-sandbox/print.c cmd/atlas-sandbox/print.h \
 	cmd/atlas-sandbox/query.c cmd/atlas-sandbox/query.h \
 	cmd/atlas-sandbox/render.c cmd/atlas-sandbox/render.h \

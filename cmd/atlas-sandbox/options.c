@@ -15,7 +15,7 @@
 enum {
 	OPT_ORGANIZATIONS = 256, OPT_SEED, OPT_LISTEN, OPT_PORT, OPT_PORT_FILE, OPT_TLS_CERT,
 	OPT_TLS_KEY, OPT_SKEW, OPT_CAPACITY, OPT_REFILL, OPT_PERIOD, OPT_NO_LIMIT_HEADERS,
-	OPT_NO_LIMITS, OPT_NO_GZIP, OPT_HEADER_CASE, OPT_NONCE_LIFE, OPT_TOKEN_LIFE,
+	OPT_NO_LIMITS, OPT_NO_GZIP, OPT_PREPARED, OPT_HEADER_CASE, OPT_NONCE_LIFE, OPT_TOKEN_LIFE,
 	OPT_FAULT_SEED, OPT_TIME_SCALE, OPT_ORG, OPT_PRINT, OPT_SECRETS_DIR, OPT_URL,
 	OPT_DIRECTORY, OPT_BACKFILL_START, OPT_API, OPT_RAW, OPT_BETWEEN, OPT_NOW, OPT_HELP,
 	OPT_VERSION, OPT_SETTING
@@ -36,6 +36,7 @@ static const struct option long_options[] = {
 	{ "no-limit-headers", no_argument, NULL, OPT_NO_LIMIT_HEADERS },
 	{ "no-limits", no_argument, NULL, OPT_NO_LIMITS },
 	{ "no-gzip", no_argument, NULL, OPT_NO_GZIP },
+	{ "prepared", required_argument, NULL, OPT_PREPARED },
 	{ "header-case", required_argument, NULL, OPT_HEADER_CASE },
 	{ "nonce-life", required_argument, NULL, OPT_NONCE_LIFE },
 	{ "token-life", required_argument, NULL, OPT_TOKEN_LIFE },
@@ -102,6 +103,7 @@ static const char help_text[] =
 	"  --skew SECONDS              of the Date header\n"
 	"  --capacity N --refill N --period SECONDS    token bucket (default 500, 250 in 60)\n"
 	"  --no-limit-headers --no-limits --no-gzip\n"
+	"  --prepared MIB              keeps compressed pages, and answers the same rows from them\n"
 	"  --header-case recorded|lower|upper\n"
 	"  --nonce-life SECONDS        default 60\n"
 	"  --token-life SECONDS        default 3600\n"
@@ -317,6 +319,7 @@ set_text(struct options *o, int option, const char *name, int argc, char **argv)
 	case OPT_NO_LIMIT_HEADERS: o->no_limit_headers = true; break;
 	case OPT_NO_LIMITS: o->no_limits = true; break;
 	case OPT_NO_GZIP: o->no_gzip = true; break;
+	case OPT_PREPARED: return set_unsigned(name, optarg, 1, 1u << 20, &o->prepared_mib);
 	case OPT_HEADER_CASE: return set_header_case(o, optarg);
 	case OPT_ORG: return add_rule(o, optarg);
 	case OPT_PRINT: return set_print(o, optarg);

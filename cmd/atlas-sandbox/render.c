@@ -458,6 +458,8 @@ render_page(struct buf *b, const struct render_page *page)
 	close_with(&w, ']');
 	KEY(&w, "results");
 	open_with(&w, '[');
+	if (page->ret_rows_at != NULL)
+		*page->ret_rows_at = (size_t)(w.at - b->data);
 	for (size_t i = 0; i < page->n; i++) {
 		next(&w);
 		b->len = (size_t)(w.at - b->data);

@@ -35,6 +35,7 @@ struct render_page {
 	bool raw, envelope;
 	enum json_style style;
 	const char *self, *next, *previous;
+	size_t *ret_rows_at;        /* where in the answer the rows begin; NULL: nobody asks */
 };
 int render_page(struct buf *b, const struct render_page *page) __attribute__((warn_unused_result));
 

@@ -20,7 +20,7 @@ struct reply {
 	char challenge[CHALLENGE_MAX];    /* "": none */
 	char location[200];               /* "": none */
 	int64_t limit, remaining, retry_after_s; /* -1: no such header */
-	bool truncate, no_store;
+	bool truncate, no_store, packed;         /* packed: the body is gzip already */
 };
 
 void reply_init(struct reply *r);

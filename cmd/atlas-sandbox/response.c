@@ -13,8 +13,8 @@
 #define GZIP_MIN 256
 #define LISTING_BLOCK 65536
 
-static bool
-accepts_gzip(struct MHD_Connection *connection)
+bool
+response_may_be_gzip(struct MHD_Connection *connection)
 {
 	const char *p = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Encoding");
 
@@ -231,8 +231,8 @@ int
 response_send(struct MHD_Connection *connection, const struct sandbox *sb, struct reply *r,
               struct listing *listing)
 {
-	bool gzip = listing == NULL && !sb->options.no_gzip && r->body.len >= GZIP_MIN &&
-	            accepts_gzip(connection) && compress_body(&r->body);
+	bool gzip = r->packed || (listing == NULL && !sb->options.no_gzip && r->body.len >= GZIP_MIN &&
+	                          response_may_be_gzip(connection) && compress_body(&r->body));
 	struct MHD_Response *response = listing != NULL ? listing_response(listing) : body_response(r);
 	int result;
 

@@ -12,4 +12,7 @@ struct MHD_Connection;
 int response_send(struct MHD_Connection *connection, const struct sandbox *sb, struct reply *r,
                   struct listing *listing) __attribute__((warn_unused_result));
 
+/* Whether who asks takes a gzipped answer. Called from the connection's handler. */
+bool response_may_be_gzip(struct MHD_Connection *connection);
+
 #endif

@@ -8,6 +8,7 @@
 
 #include "cmd/atlas-sandbox/auth.h"
 #include "cmd/atlas-sandbox/hash.h"
+#include "cmd/atlas-sandbox/prepared.h"
 #include "lib/base/clock.h"
 
 static bool
@@ -116,7 +117,10 @@ sandbox_init(struct sandbox *sb, const struct options *options, char *why, size_
 	sb->by_org_id = sorted_index(sb, compare_org_id);
 	sb->by_public_key = sorted_index(sb, compare_public_key);
 	sb->by_client_id = sorted_index(sb, compare_client_id);
-	if (sb->by_org_id == NULL || sb->by_public_key == NULL || sb->by_client_id == NULL) {
+	if (options->prepared_mib > 0)
+		sb->prepared = prepared_new((size_t)options->prepared_mib << 20);
+	if (sb->by_org_id == NULL || sb->by_public_key == NULL || sb->by_client_id == NULL ||
+	    (options->prepared_mib > 0 && sb->prepared == NULL)) {
 		snprintf(why, why_size, "out of memory");
 		return -1;
 	}
@@ -137,6 +141,7 @@ sandbox_free(struct sandbox *sb)
 	free(sb->by_org_id);
 	free(sb->by_public_key);
 	free(sb->by_client_id);
+	prepared_free(sb->prepared);
 	auth_free(sb);
 }
 

@@ -25,6 +25,7 @@ struct options {
 	int64_t skew_s;
 	unsigned capacity, refill, period_s;
 	bool no_limit_headers, no_limits, no_gzip;
+	unsigned prepared_mib;           /* 0: no page is kept */
 	enum header_case header_case;
 	int64_t nonce_life_s, token_life_s;
 	double time_scale;
@@ -54,6 +55,7 @@ struct account {
 };
 
 struct nonce;
+struct prepared;
 struct token_window;
 
 struct sandbox {
@@ -72,6 +74,7 @@ struct sandbox {
 	pthread_mutex_t windows_lock;    /* guards windows */
 	struct token_window *windows;
 	_Atomic uint64_t next_serial;
+	struct prepared *prepared;       /* NULL: pages are made anew each time */
 };
 
 /* Makes the organizations of the options. 0, or -1 with one line in why. */

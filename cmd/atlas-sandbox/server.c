@@ -131,6 +131,7 @@ question_fill(struct question *q, struct MHD_Connection *connection, const char 
 	if (q->form == NULL)
 		q->form = "";
 	q->address = request->address;
+	q->takes_gzip = response_may_be_gzip(connection);
 	q->connection = info != NULL ? (uint64_t)(uintptr_t)info->socket_context : 0;
 }
 

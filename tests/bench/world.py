@@ -62,6 +62,13 @@ def measure(argv, room, **options):
     return start(argv, room, **options)[1]()
 
 
+def cpu_of(pid):
+    """Seconds of CPU that a process has taken so far."""
+    with open("/proc/%d/stat" % pid, encoding="ascii") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def scratch(memory=False):
     """A directory on a real disk: what is measured includes making files durable. memory: one that costs nothing, where
     it is the wire that is measured."""

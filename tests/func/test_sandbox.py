@@ -884,6 +884,27 @@ def test_gzip():
         assert "Content-Encoding" not in sb.events("org0001", headers={"Accept-Encoding": "gzip"}).headers
 
 
+def test_prepared():
+    """What is kept comes out as what is made anew: other questions' links and counts around the same rows, faults too."""
+    with Sandbox() as anew, Sandbox("--prepared", "16") as kept, Sandbox("--prepared", "1") as full:
+        for query in ({"itemsPerPage": 500}, {"itemsPerPage": 500, "includeRaw": "true"}, {"itemsPerPage": 7, "pageNum": 2},
+                      {"itemsPerPage": 500, "maxDate": "2090-01-01T00:00:00Z"}, {"pretty": "true"}, {"pageNum": 100000}):
+            plain = anew.events("org0001", **query).body.replace(anew.url.encode(), b"URL")
+            for sb in (kept, kept, full):
+                packed = sb.events("org0001", headers={"Accept-Encoding": "gzip"}, **query)
+                body = packed.body if "Content-Encoding" not in packed.headers else gzip.decompress(packed.body)
+                assert body.replace(sb.url.encode(), b"URL") == plain, query
+            assert kept.events("org0001", **query).body.replace(kept.url.encode(), b"URL") == plain, query
+    with Sandbox("--prepared", "16", "--fault", "malformed:1") as sb:
+        for _ in range(2):
+            packed = sb.events("org0001", headers={"Accept-Encoding": "gzip"})
+            try:
+                json.loads(gzip.decompress(packed.body))
+            except ValueError:
+                continue
+            raise AssertionError("not malformed")
+
+
 def test_tls():
     if not shutil.which("openssl"):
         raise Skip("no openssl command")
