@@ -9,6 +9,7 @@ import os
 import re
 import select
 import shutil
+import subprocess
 import socket
 import subprocess
 import sys
@@ -92,6 +93,29 @@ class Output(harness.TestCase):
             days = [os.path.basename(path) for path in harness.day_files(os.path.join(self.archives, "org0001"))]
             self.assertEqual(days[0], begin[:10] + suffix)
             self.assertEqual(len(days), len({day[:10] for day in days}), "one file a day: %s" % days)
+
+    def test_the_usual_tools_read_it_after_every_merge(self):
+        """zcat and zstdcat give, after each of six merges into the same days, just what the sandbox holds by then."""
+        tools = [("gzip", ".gz", "zcat")] + ([("zstd", ".zst", "zstdcat")] if shutil.which("zstdcat") else [])
+        for kind, suffix, tool in tools:
+            sandbox = self.sandbox("--organizations", "2", "--events", "900", "--no-limits", "--from",
+                                   "2026-03-01T00:00:00Z", "--to", "2026-03-03T12:00:00Z", "--now", "2026-03-01T06:00:00Z")
+            directory = os.path.join(self.directory, kind)
+            os.mkdir(directory)
+            config = sandbox.config(directory, "--backfill-start", "2026-03-01T00:00:00Z", output="compression: " + kind)
+            most = 0
+            for _ in range(6):
+                self.sync(config)
+                sandbox.shift(13 * 3600)
+                for name in ("org0001", "org0002"):
+                    days = harness.day_files(os.path.join(directory, "archives", name))
+                    self.assertTrue(all(path.endswith(".ndjson" + suffix) for path in days), days)
+                    text = subprocess.run([tool] + days, stdout=subprocess.PIPE, check=True).stdout
+                    lines = text.splitlines(keepends=True)
+                    held = b"".join(line + b"\n" for line in sandbox.events_now(name)[:len(lines)])
+                    self.assertEqual(text, held)
+                    most = max(most, len(lines))
+            self.assertEqual(most, 900)
 
     def test_directory(self):
         sandbox = self.sandbox("--organizations", "1", "--events", "10", "--no-limits", *DAYS)
