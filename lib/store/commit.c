@@ -22,13 +22,14 @@
 #include "lib/base/isotime.h"
 #include "lib/store/store_private.h"
 
-#define ASIDES_AT_ONCE 64 /* open files, and about as many megabytes on their way to the disk */
+#define ASIDES_AT_ONCE 8 /* open files: workers/run.c counts them */
 
 struct commit {
 	struct store *s;
 	const struct covered *ranges;
 	size_t n_ranges;
 	int staging_fd;
+	size_t n_ready;              /* days whose files change */
 	int aside_fds[ASIDES_AT_ONCE];
 	size_t n_aside_fds;          /* of the last of `becoming`, not durable yet */
 	struct merge merge;
@@ -127,6 +128,8 @@ write_aside(struct commit *c, const struct pend_day *d, struct err *e)
 	if (merge_write(&c->merge, fd, old, d, c->s->suffix, c->staging_fd, aside, new,
 	                &c->aside_fds[c->n_aside_fds], e) != 0)
 		return -1;
+	if (c->n_ready > 1) /* on its way to the disk while the others are written */
+		file_begin_sync(c->aside_fds[c->n_aside_fds]);
 	c->n_becoming++;
 	c->n_aside_fds++;
 	counts->events_new += d->n;
@@ -136,12 +139,12 @@ write_aside(struct commit *c, const struct pend_day *d, struct err *e)
 }
 
 static int
-write_asides(struct commit *c, size_t n_ready, struct err *e)
+write_asides(struct commit *c, struct err *e)
 {
 	const struct pending *p = &c->s->pending;
 	int rc = 0;
 
-	c->becoming = calloc(n_ready + 1, sizeof(*c->becoming));
+	c->becoming = calloc(c->n_ready + 1, sizeof(*c->becoming));
 	if (c->becoming == NULL)
 		return err_set_errno(e, ENOMEM, "%s: cannot list the day files", c->s->name);
 	for (size_t i = 0; i < p->n_days && rc == 0; i++)
@@ -155,14 +158,13 @@ static int
 prepare(struct commit *c, struct err *e)
 {
 	struct pending *p = &c->s->pending;
-	size_t n_ready = 0;
 
 	for (size_t i = 0; i < p->n_days; i++) {
 		if (p->days[i].ready && look(c, &p->days[i], e) != 0)
 			return -1;
-		n_ready += p->days[i].ready && p->days[i].n > 0;
+		c->n_ready += p->days[i].ready && p->days[i].n > 0;
 	}
-	if (n_ready > 0 || (p->open != NULL && p->open->n_waiting > 0)) {
+	if (c->n_ready > 0 || (p->open != NULL && p->open->n_waiting > 0)) {
 		c->staging_fd = staging_open_dir(c->s, true, e);
 		if (c->staging_fd < 0)
 			return -1;
@@ -171,7 +173,7 @@ prepare(struct commit *c, struct err *e)
 	    staging_write(c->s, c->staging_fd, &c->merge.out, p->open, e) != 0)
 		return -1;
 	p->open = NULL;
-	return n_ready == 0 ? 0 : write_asides(c, n_ready, e);
+	return c->n_ready == 0 ? 0 : write_asides(c, e);
 }
 
 /* Step 5: when it ends, each day file is durably what `becoming` says, and no other is left. */

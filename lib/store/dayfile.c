@@ -483,7 +483,6 @@ day_writer_hand_over(struct day_writer *w, unsigned char ret_sha256[32], int *re
 	if (put_part(w, w->in, w->in_len, true, e) != 0 || flush_out(w, e) != 0 ||
 	    sha_end(w->sha, ret_sha256, w->what, e) != 0)
 		return -1;
-	file_begin_sync(w->fd);
 	*ret_fd = w->fd;
 	w->fd = -1;
 	return 0;

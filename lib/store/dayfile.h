@@ -94,8 +94,7 @@ int day_writer_open(struct day_writer *w, int dirfd, const char *name, enum ledg
                     uint64_t size, const char *what, struct err *e) __attribute__((warn_unused_result));
 int day_writer_put(struct day_writer *w, const void *bytes, size_t len, struct err *e)
 	__attribute__((warn_unused_result));
-/* Writes what is left and has the system begin to bring it to the disk. The file is the caller's: to be fsynced, and
- * closed. So that several are on their way at once. */
+/* Writes what is left. The file is the caller's: to be fsynced, and closed. */
 int day_writer_hand_over(struct day_writer *w, unsigned char ret_sha256[32], int *ret_fd, struct err *e)
 	__attribute__((warn_unused_result));
 /* Writes what is left, fsyncs, closes. */

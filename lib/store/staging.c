@@ -52,15 +52,24 @@ staging_what(const struct store *s, const char *file, char *out)
 	return store_what(s, rest, out);
 }
 
+/* The first of the batch's events in the day, which were put last: d->n where it has none. */
+static size_t
+first_of(const struct pend_day *d, const struct batch *b)
+{
+	size_t at = d->n;
+
+	while (at > 0 && d->events[at - 1]->batch == b)
+		at--;
+	return at;
+}
+
 static int
 write_waiting(const struct pend_day *d, const struct batch *b, struct day_writer *w, struct staged *new, struct err *e)
 {
-	for (size_t i = 0; i < d->n; i++) {
+	for (size_t i = first_of(d, b); i < d->n; i++) {
 		const struct pend *one = d->events[i];
 		int64_t second_s = isotime_second(one->event.created_ns);
 
-		if (one->batch != b)
-			continue;
 		if (day_writer_put(w, one->event.bytes, one->event.len, e) != 0 || day_writer_put(w, "\n", 1, e) != 0)
 			return -1;
 		new->from_s = second_s < new->from_s ? second_s : new->from_s;
@@ -73,9 +82,8 @@ static bool
 has_waiting(const struct pending *p, const struct batch *b)
 {
 	for (size_t i = 0; i < p->n_days; i++)
-		for (size_t j = 0; j < p->days[i].n && !p->days[i].ready; j++)
-			if (p->days[i].events[j]->batch == b)
-				return true;
+		if (!p->days[i].ready && first_of(&p->days[i], b) < p->days[i].n)
+			return true;
 	return false;
 }
 
