@@ -282,14 +282,14 @@ check_deadlines(struct http_engine *engine)
 	engine->check_at_mono_ms = first;
 }
 
-static void
+static bool
 step(struct http_engine *engine, int timeout_ms)
 {
+	bool woken = http_loop_step(engine, timeout_ms);
 	struct http_session *s;
 	CURLMsg *message;
 	int left;
 
-	http_loop_step(engine, timeout_ms);
 	while ((message = curl_multi_info_read(engine->multi, &left)) != NULL) {
 		if (message->msg != CURLMSG_DONE ||
 		    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &s) != CURLE_OK)
@@ -297,6 +297,7 @@ step(struct http_engine *engine, int timeout_ms)
 		finish(s, message->data.result);
 	}
 	check_deadlines(engine);
+	return woken;
 }
 
 void
@@ -304,15 +305,14 @@ http_drive(struct http_engine *engine, int timeout_ms)
 {
 	int64_t left_ms;
 
-	step(engine, 0);
-	if (engine->finished.first != NULL || timeout_ms <= 0)
+	if (step(engine, 0) || engine->finished.first != NULL || timeout_ms <= 0)
 		return;
 	if (engine->check_at_mono_ms != INT64_MAX) {
 		left_ms = engine->check_at_mono_ms - http_mono_ms();
 		if (left_ms < timeout_ms)
 			timeout_ms = left_ms < 1 ? 1 : (int)left_ms;
 	}
-	step(engine, timeout_ms);
+	(void)step(engine, timeout_ms);
 }
 
 struct http_session *

@@ -89,7 +89,7 @@ int http_start(struct http_engine *engine, struct http_session *s, const struct 
                struct err *e) __attribute__((warn_unused_result));
 
 /* Drives all transfers; waits at most timeout_ms for something to happen (0: not at all), and returns
- * early when http_wake() is called. */
+ * early when http_wake() is called, or was since the last call. */
 void http_drive(struct http_engine *engine, int timeout_ms);
 
 /* Takes the next finished session out of the engine: the session, with *ret_answer, or NULL. */

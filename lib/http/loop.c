@@ -83,7 +83,7 @@ act(struct http_engine *engine, curl_socket_t fd, int mask)
 }
 
 /* Without what is in the epoll: each transfer is looked at each time. */
-static void
+static bool
 step_blind(struct http_engine *engine, int timeout_ms)
 {
 	struct curl_waitfd wake = { .fd = engine->wake_fd, .events = CURL_WAIT_POLLIN };
@@ -91,22 +91,21 @@ step_blind(struct http_engine *engine, int timeout_ms)
 	int running;
 
 	curl_multi_poll(engine->multi, &wake, 1, timeout_ms, NULL);
-	(void)eventfd_read(engine->wake_fd, &ignored);
 	curl_multi_perform(engine->multi, &running);
+	return eventfd_read(engine->wake_fd, &ignored) == 0;
 }
 
-void
+bool
 http_loop_step(struct http_engine *engine, int timeout_ms)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
 	int64_t now = http_mono_ms();
+	bool woken = false;
 	eventfd_t ignored;
 	int n, mask;
 
-	if (engine->blind) {
-		step_blind(engine, timeout_ms);
-		return;
-	}
+	if (engine->blind)
+		return step_blind(engine, timeout_ms);
 	if (engine->curl_at_mono_ms <= now)
 		timeout_ms = 0;
 	else if (engine->curl_at_mono_ms - now < timeout_ms)
@@ -114,7 +113,7 @@ http_loop_step(struct http_engine *engine, int timeout_ms)
 	n = epoll_wait(engine->epoll_fd, events, EVENTS_AT_ONCE, timeout_ms);
 	for (int i = 0; i < n && !engine->blind; i++) {
 		if (events[i].data.fd == engine->wake_fd) {
-			(void)eventfd_read(engine->wake_fd, &ignored);
+			woken |= eventfd_read(engine->wake_fd, &ignored) == 0;
 			continue;
 		}
 		mask = ((events[i].events & EPOLLIN) != 0 ? CURL_CSELECT_IN : 0) |
@@ -123,9 +122,10 @@ http_loop_step(struct http_engine *engine, int timeout_ms)
 		act(engine, events[i].data.fd, mask);
 	}
 	if (engine->blind || engine->curl_at_mono_ms > http_mono_ms())
-		return;
+		return woken;
 	engine->curl_at_mono_ms = INT64_MAX; /* it is told anew, where there is a next one */
 	act(engine, CURL_SOCKET_TIMEOUT, 0);
+	return woken;
 }
 
 void

@@ -96,8 +96,8 @@ void http_answer_end(struct http_session *s, CURLcode rc);
 /* loop.c: has libcurl's sockets and timer in an epoll of ours. 0, or -1 with errno; http_loop_free() in any case. */
 int http_loop_init(struct http_engine *engine) __attribute__((warn_unused_result));
 void http_loop_free(struct http_engine *engine);
-/* Waits until something happens, at most so long, and lets libcurl deal with it. */
-void http_loop_step(struct http_engine *engine, int timeout_ms);
+/* Waits until something happens, at most so long, and lets libcurl deal with it. True where http_wake() was called. */
+bool http_loop_step(struct http_engine *engine, int timeout_ms);
 
 /* inflate.c. 0, or -1 for lack of memory. */
 int http_inflater_init(struct http_engine *engine) __attribute__((warn_unused_result));

@@ -1,33 +1,17 @@
 #include "lib/store/chunk.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct chunk *kept;
-static size_t n_kept;
+static _Atomic(struct chunk *) kept[CHUNKS_KEPT];
 
-struct chunk *
-chunk_new(size_t size)
+static struct chunk *
+take_kept(void)
 {
 	struct chunk *c = NULL;
 
-	if (size == CHUNK_MAX_BYTES) {
-		pthread_mutex_lock(&mutex);
-		c = kept;
-		if (c != NULL) {
-			kept = c->next;
-			n_kept--;
-		}
-		pthread_mutex_unlock(&mutex);
-	}
-	if (c == NULL)
-		c = malloc(sizeof(*c) + size);
-	if (c == NULL)
-		return NULL;
-	c->next = NULL;
-	c->used = 0;
-	c->size = size;
+	for (size_t i = 0; i < CHUNKS_KEPT && c == NULL; i++)
+		c = atomic_exchange(&kept[i], NULL);
 	return c;
 }
 
@@ -37,14 +21,27 @@ keep(struct chunk *c)
 {
 	if (c->size != CHUNK_MAX_BYTES)
 		return c;
-	pthread_mutex_lock(&mutex);
-	if (n_kept < CHUNKS_KEPT) {
-		c->next = kept;
-		kept = c;
-		n_kept++;
-		c = NULL;
+	for (size_t i = 0; i < CHUNKS_KEPT; i++) {
+		struct chunk *none = NULL;
+
+		if (atomic_compare_exchange_strong(&kept[i], &none, c))
+			return NULL;
 	}
-	pthread_mutex_unlock(&mutex);
+	return c;
+}
+
+struct chunk *
+chunk_new(size_t size)
+{
+	struct chunk *c = size == CHUNK_MAX_BYTES ? take_kept() : NULL;
+
+	if (c == NULL)
+		c = malloc(sizeof(*c) + size);
+	if (c == NULL)
+		return NULL;
+	c->next = NULL;
+	c->used = 0;
+	c->size = size;
 	return c;
 }
 

@@ -2,7 +2,7 @@
  *
  * A campaign fills and empties megabytes a thousand times over. Given back to the system, each page of them would
  * be asked for, cleared and mapped anew; so a few of the large pieces are kept, for whichever organization needs one
- * next. Private to lib/store; any thread may call; nothing blocks but for a moment.
+ * next. Private to lib/store; any thread may call; nothing blocks.
  */
 #ifndef ORGSYNC_STORE_CHUNK_H
 #define ORGSYNC_STORE_CHUNK_H

@@ -840,6 +840,11 @@ START_TEST(wake_ends_the_wait)
 	http_drive(w.engine, 15000); /* whether the wake comes before or during */
 	ck_assert_int_lt(clock_mono_ms(&clock_system) - begin_ms, 10000);
 	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	http_drive(w.engine, 0); /* should it have come late */
+	begin_ms = clock_mono_ms(&clock_system);
+	http_wake(w.engine); /* surely before: it must not be lost while what is there already is looked at */
+	http_drive(w.engine, 15000);
+	ck_assert_int_lt(clock_mono_ms(&clock_system) - begin_ms, 10000);
 	world_close(&w);
 }
 END_TEST
