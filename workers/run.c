@@ -13,9 +13,9 @@
 
 #define FILES_PER_TENANT 8         /* open at most: directories, lock, one day file being merged */
 #define FILES_PER_WORKER 7         /* what wakes it (ours, and what libcurl has for that), a look-up of a name, a connection */
-#define FILES_LEAST 28             /* of a run without its workers: standard streams, directories, one organization
-                                    * and eight day files aside */
-#define FILES_SPARE 172            /* of which 64 for day files aside: eight a disk thread */
+#define FILES_LEAST 24             /* of a run without its workers: standard streams, directories, one organization
+                                    * and four day files aside */
+#define FILES_SPARE 140            /* of which 32 for day files aside: four a disk thread */
 #define ACTIVE_MAX 4096
 #define OUTAGE_PAUSE_MS 1000        /* before the first probe */
 

@@ -22,7 +22,7 @@
 #include "lib/base/isotime.h"
 #include "lib/store/store_private.h"
 
-#define ASIDES_AT_ONCE 8 /* open files: workers/run.c counts them */
+#define ASIDES_AT_ONCE 4 /* open files: workers/run.c counts them */
 
 struct commit {
 	struct store *s;
