@@ -88,7 +88,7 @@ has_waiting(const struct pending *p, const struct batch *b)
 }
 
 int
-staging_write(struct store *s, int dirfd, struct day_writer *w, struct batch *b, struct err *e)
+staging_write(struct store *s, int staging_fd, struct day_writer *w, struct batch *b, struct err *e)
 {
 	const struct pending *p = &s->pending;
 	char what[STORE_WHAT_MAX];
@@ -98,13 +98,13 @@ staging_write(struct store *s, int dirfd, struct day_writer *w, struct batch *b,
 		return 0;
 	snprintf(new.file, sizeof(new.file), "%06" PRIu64 ".ndjson", s->next_staging);
 	staging_what(s, new.file, what);
-	if (day_writer_open(w, dirfd, new.file, LEDGER_PLAIN, 0, what, e) != 0)
+	if (day_writer_open(w, staging_fd, new.file, LEDGER_PLAIN, 0, what, e) != 0)
 		return -1;
 	for (size_t i = 0; i < p->n_days; i++)
 		if (!p->days[i].ready && write_waiting(&p->days[i], b, w, &new, e) != 0)
 			return -1;
 	new.bytes = w->bytes;
-	if (day_writer_finish(w, new.sha256, e) != 0 || file_sync(dirfd, what, e) != 0)
+	if (day_writer_finish(w, new.sha256, e) != 0 || file_sync(staging_fd, what, e) != 0)
 		return -1;
 	s->next_staging++;
 	b->staged = new;
