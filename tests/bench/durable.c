@@ -420,9 +420,13 @@ main(int argc, char **argv)
 		fsyncs += ops[i].kind == FSYNC;
 	sync();
 	bare_cpu_s = 0;
+	/* Whoever comes second finds more that was removed just now: each does so as often. */
 	for (unsigned round = 1; round <= COMMITS_EACH; round++) {
+		if (round % 2 == 0)
+			bare_s += take_turn(true, out_fds[1], round, &bare_cpu_s);
 		ours_s += take_turn(false, out_fds[0], round, &ours_cpu_s);
-		bare_s += take_turn(true, out_fds[1], round, &bare_cpu_s);
+		if (round % 2 == 1)
+			bare_s += take_turn(true, out_fds[1], round, &bare_cpu_s);
 	}
 	n_commits = (n_stores - 1) * COMMITS_EACH;
 	printf("%.3f %.3f seconds for %zu commits and for their system calls alone; of CPU %.3f and %.3f ms a commit; "
