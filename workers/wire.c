@@ -229,9 +229,10 @@ ask(struct worker *w)
 	return run_now_ms(w->run);
 }
 
-/* A place on the wire is free as soon as its answer has been looked at: it is not to wait for those of the others. */
+/* One at a time: a place on the wire that an answer has freed is not to wait for the answers of the others, and neither
+ * is the clock. */
 static void
-take_answers(struct worker *w)
+take_answer(struct worker *w)
 {
 	struct run *r = w->run;
 	struct http_session *session;
@@ -241,25 +242,24 @@ take_answers(struct worker *w)
 	struct slot *slot;
 	unsigned exchanges;
 
-	while ((session = http_next(w->engine, &answer)) != NULL) {
-		slot = http_session_user(session);
-		wire_remove(w, slot);
-		lock_take(&r->lock);
-		server = (struct tenant_server){ r->outage.state != OUTAGE_NONE, r->outage.number };
-		lock_give(&r->lock);
-		exchanges = tenant_take(slot->tenant, answer, &w->page, &server, &sign);
-		http_answer_done(session);
-		lock_take(&r->lock);
-		note_outcome_locked(r, slot, sign, tenant_trouble(slot->tenant));
-		landed_locked(w, slot);
-		r->requests += exchanges;
-		r->pages++;
-		bucket_charge(&r->all, exchanges - 1, run_now_ms(r));
-		lock_give(&r->lock);
-		places_move_on(r, slot);
-		(void)ask(w);
-		http_drive(w->engine, 0);
-	}
+	session = http_next(w->engine, &answer);
+	if (session == NULL)
+		return;
+	slot = http_session_user(session);
+	wire_remove(w, slot);
+	lock_take(&r->lock);
+	server = (struct tenant_server){ r->outage.state != OUTAGE_NONE, r->outage.number };
+	lock_give(&r->lock);
+	exchanges = tenant_take(slot->tenant, answer, &w->page, &server, &sign);
+	http_answer_done(session);
+	lock_take(&r->lock);
+	note_outcome_locked(r, slot, sign, tenant_trouble(slot->tenant));
+	landed_locked(w, slot);
+	r->requests += exchanges;
+	r->pages++;
+	bucket_charge(&r->all, exchanges - 1, run_now_ms(r));
+	lock_give(&r->lock);
+	places_move_on(r, slot);
 }
 
 /* After run_stop(): what is still on the wire when its time is over is broken off. */
@@ -334,7 +334,7 @@ wire_main(void *arg)
 		wake_ms = watch(w, ask(w));
 		now = run_now_ms(r);
 		http_drive(w->engine, wake_ms <= now ? 0 : wake_ms - now > IDLE_MS ? IDLE_MS : (int)(wake_ms - now));
-		take_answers(w);
+		take_answer(w);
 	}
 	return NULL;
 }
