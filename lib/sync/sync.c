@@ -10,6 +10,7 @@
 #include "lib/sync/private.h"
 
 #define COMMIT_BYTES (4u << 20)
+#define COMMIT_PUT_OFF 3           /* times commit_bytes may be uncommitted while the last day is not at its end */
 #define COMMIT_MS 5000
 #define COMMIT_CLAIMS 256
 #define CONTROL_S (EVENT_CREATED_MIN_NS / NS_PER_S) /* a second without events, and so without bad ones */
@@ -180,12 +181,29 @@ plan(struct sync *s, int64_t now_wall_s)
 	}
 }
 
+/* Did what was read last reach the first second of a day? */
+static bool
+day_has_ended(const struct sync *s)
+{
+	const struct covered *last = s->n_claims > 0 ? &s->claims[s->n_claims - 1] : NULL;
+
+	return last != NULL && isotime_day_start_s(last->to_s - 1) >= last->from_s;
+}
+
+/* A commit in the midst of a day writes its events twice, to staging and to the day's file: where the end of the day is
+ * near, it waits for it. */
 static bool
 commit_is_due(const struct sync *s, int64_t now_mono_ms)
 {
-	return s->dirty && (s->n_claims >= COMMIT_CLAIMS ||
-	                    now_mono_ms - s->dirty_since_ms >= s->options.commit_ms ||
-	                    s->store.uncommitted_bytes(s->store.ctx) >= s->options.commit_bytes);
+	size_t bytes;
+
+	if (!s->dirty)
+		return false;
+	if (s->n_claims >= COMMIT_CLAIMS || now_mono_ms - s->dirty_since_ms >= s->options.commit_ms)
+		return true;
+	bytes = s->store.uncommitted_bytes(s->store.ctx);
+	return bytes >= s->options.commit_bytes &&
+	       (!s->reading.active || day_has_ended(s) || bytes / COMMIT_PUT_OFF >= s->options.commit_bytes);
 }
 
 enum sync_step

@@ -42,7 +42,8 @@ struct sync_options {
 	int64_t settle_s, overlap_s;
 	struct question asked;       /* borrowed */
 	unsigned rows;               /* itemsPerPage; 0: ATLAS_PAGE_ROWS_MAX */
-	size_t commit_bytes;         /* commit when so much is uncommitted; 0: 4 MiB */
+	size_t commit_bytes;         /* commit when so much is uncommitted and the day that is being read has ended, or
+	                              * when three times as much is; 0: 4 MiB */
 	int64_t commit_ms;           /* or when so long has passed since the first uncommitted page */
 };
 

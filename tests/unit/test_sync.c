@@ -17,7 +17,7 @@
 struct memory {
 	struct ledger ledger;
 	char ids[ROWS_MAX][8];
-	size_t n_put;
+	size_t n_put, uncommitted_bytes;
 	unsigned quarantined, commits;
 	bool finished, fails;
 };
@@ -63,6 +63,7 @@ memory_commit(void *ctx, const struct covered *ranges, size_t n, bool finish, st
 
 	(void)e;
 	m->commits++;
+	m->uncommitted_bytes = 0;
 	m->finished |= finish;
 	for (size_t i = 0; i < n; i++)
 		ck_assert_int_eq(ledger_cover(&m->ledger, &ranges[i], 0), 0);
@@ -72,8 +73,7 @@ memory_commit(void *ctx, const struct covered *ranges, size_t n, bool finish, st
 static size_t
 memory_uncommitted(void *ctx)
 {
-	(void)ctx;
-	return 0;
+	return ((struct memory *)ctx)->uncommitted_bytes;
 }
 
 static struct memory memory;
@@ -656,6 +656,46 @@ START_TEST(a_flush_comes_before_the_next_question)
 }
 END_TEST
 
+/* What a commit finds of an unfinished day is written twice. So it waits for the first second of the day (28,800 s before
+ * NOW_S, and 115,200), but not for ever, and not where the range has ended. */
+START_TEST(a_commit_waits_for_the_end_of_the_day)
+{
+	static const size_t mib = (size_t)1 << 20;
+	struct covered known = { .from_s = NOW_S - 150000, .to_s = NOW_S - 140000, .as_of_s = NOW_S };
+
+	begin(SYNC_START_AT, NOW_S - 200000, 10);
+	ck_assert_int_eq(ledger_cover(&memory.ledger, &known, 0), 0);
+	ASKED(140001, 10, 1);
+	ANSWER(true, -1, { 20, "a" }, { 28799, "b" });
+	memory.uncommitted_bytes = 5 * mib;
+	ASKED(140001, 28798, 1);
+	ck_assert_uint_eq(memory.commits, 0);
+	ANSWER(true, -1, { 28799, "b" }, { 28801, "c" }); /* the day's first second is whole, that before it not */
+	ASKED(140001, 28800, 1);
+	ck_assert_uint_eq(memory.commits, 1);
+	COVERED(1, 28800, 10);
+
+	ANSWER(true, -1, { 28801, "c" }, { 50000, "d" });
+	memory.uncommitted_bytes = 12 * mib - 1;
+	ASKED(140001, 49999, 1);
+	ck_assert_uint_eq(memory.commits, 1);
+	ANSWER(true, -1, { 50000, "d" }, { 60000, "e" });
+	memory.uncommitted_bytes = 12 * mib;
+	ASKED(140001, 59999, 1);
+	ck_assert_uint_eq(memory.commits, 2);
+
+	ANSWER(true, -1, { 60000, "e" }, { 116000, "f" }); /* past it, and too little to commit */
+	memory.uncommitted_bytes = 4 * mib - 1;
+	ASKED(140001, 115999, 1);
+	ck_assert_uint_eq(memory.commits, 2);
+	ANSWER(false, 1, { 116000, "f" });
+	memory.uncommitted_bytes = 4 * mib;
+	ASKED(200001, 150000, 1);
+	ck_assert_uint_eq(memory.commits, 3);
+	COVERED(0, 150000, 10);
+}
+END_TEST
+
 /* A second whose ids have no end takes bounded memory, and the seconds before it are read all the same. */
 START_TEST(a_second_with_too_many_events_is_given_up)
 {
@@ -741,6 +781,7 @@ main(void)
 	tcase_add_test(tc, a_count_that_is_always_too_large_does_not_cut_empty_history_into_seconds);
 	tcase_add_test(tc, answers_that_are_all_bad_end_the_organization);
 	tcase_add_test(tc, a_flush_comes_before_the_next_question);
+	tcase_add_test(tc, a_commit_waits_for_the_end_of_the_day);
 	tcase_add_test(tc, a_second_with_too_many_events_is_given_up);
 	tcase_add_test(tc, ids_have_a_bound);
 	suite_add_tcase(suite, tc);
