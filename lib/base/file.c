@@ -358,8 +358,8 @@ file_read_all(int dirfd, const char *name, struct buf *b, const char *what, stru
 }
 
 int
-file_replace(int dirfd, const char *name, const void *bytes, size_t len, const char *what,
-             struct err *e)
+file_replace_later(int dirfd, const char *name, const void *bytes, size_t len, const char *what,
+                   struct err *e)
 {
 	char aside[300];
 	int fd, failed;
@@ -376,5 +376,14 @@ file_replace(int dirfd, const char *name, const void *bytes, size_t len, const c
 		unlinkat(dirfd, aside, 0);
 		return -1;
 	}
+	return 0;
+}
+
+int
+file_replace(int dirfd, const char *name, const void *bytes, size_t len, const char *what,
+             struct err *e)
+{
+	if (file_replace_later(dirfd, name, bytes, len, what, e) != 0)
+		return -1;
 	return file_sync(dirfd, what, e);
 }

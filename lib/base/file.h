@@ -54,7 +54,7 @@ void file_begin_sync(int fd);
 /* file_sync(), and closes it in any case. 0 or -1. */
 int file_sync_close(int fd, const char *what, struct err *e) __attribute__((warn_unused_result));
 
-/* rename(2) inside dirfd. Durable only after file_sync(dirfd). */
+/* rename(2). Durable only after file_sync() of the directory it goes to. */
 int file_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, const char *what,
                 struct err *e) __attribute__((warn_unused_result));
 
@@ -77,5 +77,9 @@ int file_read_all(int dirfd, const char *name, struct buf *b, const char *what, 
  * After 0 the new bytes are on disk; after -1 the old or the new file is there, whole. */
 int file_replace(int dirfd, const char *name, const void *bytes, size_t len, const char *what,
                  struct err *e) __attribute__((warn_unused_result));
+
+/* The same without the last step: for many files whose directory the caller fsyncs once. */
+int file_replace_later(int dirfd, const char *name, const void *bytes, size_t len, const char *what,
+                       struct err *e) __attribute__((warn_unused_result));
 
 #endif

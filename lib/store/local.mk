@@ -9,6 +9,7 @@ lib_store_libstore_a_SOURCES = \
 	lib/store/ledger_read.c lib/store/ledger_days.c lib/store/ledger_write.c lib/store/ledger_text.h \
 	lib/store/merge.c \
 	lib/store/pending.c lib/store/pending.h \
+	lib/store/quarantine.c \
 	lib/store/recover.c \
 	lib/store/repair.c \
 	lib/store/staging.c \

@@ -189,6 +189,7 @@ store_close(struct store *s)
 	if (s == NULL)
 		return;
 	pending_free(&s->pending);
+	quarantine_forget(s);
 	ledger_free(&s->ledger);
 	buf_free(&s->text);
 	if (s->lock_fd >= 0)
@@ -214,8 +215,8 @@ store_may_write(const struct store *s, struct err *e)
 	                            : "an earlier step failed; the archive takes nothing more in this run");
 }
 
-static int
-outcome(struct store *s, int rc)
+int
+store_outcome(struct store *s, int rc)
 {
 	if (rc != 0)
 		s->broken = true;
@@ -230,7 +231,7 @@ store_set_since(struct store *s, int64_t since_s, struct err *e)
 	if (s->ledger.since_s == since_s)
 		return 0;
 	s->ledger.since_s = since_s;
-	return outcome(s, store_write_ledger(s, e));
+	return store_outcome(s, store_write_ledger(s, e));
 }
 
 static int
@@ -257,34 +258,41 @@ put_one(struct store *s, const struct event *event, struct err *e)
 int
 store_put(struct store *s, const struct event *events, size_t n, struct err *e)
 {
-	const struct pending *p = &s->pending;
 	size_t len = 0;
 
 	if (store_may_write(s, e) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		len += events[i].len;
-	if (p->bytes > 0 && (len > SIZE_MAX - p->bytes || p->bytes + len > s->memory_cap_bytes)) {
-		err_set(e, ERR_NOMEM, ERR_SCOPE_ORGANIZATION, ERR_RETRY_NEVER,
-		        "%s: more events in memory than may be (%zu bytes)", s->name, s->memory_cap_bytes);
-		return outcome(s, -1);
-	}
+	if (store_has_room(s, len, e) != 0)
+		return store_outcome(s, -1);
 	for (size_t i = 0; i < n; i++)
 		if (put_one(s, &events[i], e) != 0)
-			return outcome(s, -1);
+			return store_outcome(s, -1);
 	return 0;
+}
+
+int
+store_has_room(struct store *s, size_t len, struct err *e)
+{
+	size_t kept = store_kept_bytes(s);
+
+	if (kept == 0 || (len <= SIZE_MAX - kept && kept + len <= s->memory_cap_bytes))
+		return 0;
+	return err_set(e, ERR_NOMEM, ERR_SCOPE_ORGANIZATION, ERR_RETRY_NEVER,
+	               "%s: more events in memory than may be (%zu bytes)", s->name, s->memory_cap_bytes);
 }
 
 size_t
 store_uncommitted_bytes(const struct store *s)
 {
-	return s->pending.open == NULL ? 0 : s->pending.open->bytes;
+	return s->unfiled_bytes + (s->pending.open == NULL ? 0 : s->pending.open->bytes);
 }
 
 size_t
 store_kept_bytes(const struct store *s)
 {
-	return s->pending.bytes;
+	return s->unfiled_bytes + s->pending.bytes;
 }
 
 /* A day is merged when reading it came to its end: newest to oldest, that is its first second. Merging
@@ -359,61 +367,15 @@ store_commit(struct store *s, const struct covered *ranges, size_t n, bool finis
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		claims |= ranges[i].from_s < ranges[i].to_s;
+	if (quarantine_write(s, e) != 0)
+		return store_outcome(s, -1);
 	if (!claims && (p->n_days == 0 || (p->open == NULL && !all)))
 		return 0;
 	for (size_t i = 0; i < p->n_days; i++)
 		p->days[i].ready = all || is_complete(s, p->days[i].day_s, ranges, n);
 	if (check_files_of(s, ranges, n, e) != 0)
-		return outcome(s, -1);
-	return outcome(s, commit_run(s, ranges, n, e));
-}
-
-static int
-quarantine_new(struct store *s, int fd, const char *name, const char *bytes, size_t len,
-               const char *what, struct err *e)
-{
-	struct stat st;
-
-	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		if (!S_ISREG(st.st_mode) || st.st_size != (off_t)len) {
-			err_set(e, ERR_DAMAGE, ERR_SCOPE_ORGANIZATION, ERR_RETRY_OPERATOR,
-			        "%s: it is there, and not what was put there", what);
-			err_hint(e, "look at who changed it, then move it away; it is kept anew");
-			return -1;
-		}
-		/* It may stand there without being durable, made by a process that ended just then. */
-		if (!s->quarantine_synced && file_sync(fd, what, e) != 0)
-			return -1;
-		s->quarantine_synced = true;
-		return 0;
-	}
-	if (file_replace(fd, name, bytes, len, what, e) != 0)
-		return -1;
-	s->counts.quarantined++;
-	return 0;
-}
-
-int
-store_quarantine(struct store *s, const char *bytes, size_t len, struct err *e)
-{
-	char name[80], rest[100], what[STORE_WHAT_MAX];
-	unsigned char sha256[32];
-	int fd, rc;
-
-	if (store_may_write(s, e) != 0)
-		return -1;
-	if (sha256_of(bytes, len, sha256) != 0)
-		return outcome(s, err_set_errno(e, ENOMEM, "%s: cannot take a SHA-256", s->name));
-	sha256_hex(sha256, name);
-	strcpy(name + 64, ".json");
-	snprintf(rest, sizeof(rest), QUARANTINE_DIR "/%s", name);
-	store_what(s, rest, what);
-	fd = file_open_dir(s->dirfd, QUARANTINE_DIR, 1, what, e);
-	if (fd < 0)
-		return outcome(s, -1);
-	rc = quarantine_new(s, fd, name, bytes, len, what, e);
-	close(fd);
-	return outcome(s, rc);
+		return store_outcome(s, -1);
+	return store_outcome(s, commit_run(s, ranges, n, e));
 }
 
 const struct store_counts *
@@ -430,35 +392,4 @@ store_events(const struct store *s)
 	for (size_t i = 0; i < s->ledger.n_days; i++)
 		n += s->ledger.days[i].events;
 	return n;
-}
-
-int
-store_quarantine_count(const struct store *s, uint64_t *ret_n, struct err *e)
-{
-	char what[STORE_WHAT_MAX];
-	struct dirent *entry;
-	struct stat st;
-	uint64_t n = 0;
-	DIR *dir;
-	int fd;
-
-	*ret_n = 0;
-	if (s->dirfd < 0 ||
-	    (fstatat(s->dirfd, QUARANTINE_DIR, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT))
-		return 0;
-	fd = file_open_dir(s->dirfd, QUARANTINE_DIR, 0, store_what(s, QUARANTINE_DIR, what), e);
-	if (fd < 0)
-		return -1;
-	dir = fdopendir(fd);
-	if (dir == NULL) {
-		err_set_errno(e, errno, "%s: cannot list the directory", what);
-		close(fd);
-		return -1;
-	}
-	while ((entry = readdir(dir)) != NULL)
-		n += strlen(entry->d_name) == 69 && strspn(entry->d_name, "0123456789abcdef") == 64 &&
-		     strcmp(entry->d_name + 64, ".json") == 0;
-	closedir(dir);
-	*ret_n = n;
-	return 0;
 }

@@ -57,12 +57,12 @@ int store_set_since(struct store *s, int64_t since_s, struct err *e) __attribute
 int store_put(struct store *s, const struct event *events, size_t n, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* Keeps an event that cannot be filed, verbatim, durably, under a name made of its SHA-256 (so that
- * keeping it twice is keeping it once). */
+/* Takes a copy of an event that cannot be filed into memory. The next store_commit() makes it durable, verbatim, under
+ * a name made of its SHA-256 (so that keeping it twice is keeping it once). 0 or -1, as store_put(). */
 int store_quarantine(struct store *s, const char *bytes, size_t len, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* Makes all events put so far durable and then records the n ranges as covered. Days whose seconds are all
+/* Makes all events put so far, and those for quarantine, durable and then records the n ranges as covered. Days whose seconds are all
  * covered, the first of them by one of these ranges (reading goes newest to oldest), are merged into
  * their files; all days are where `finish` is set or the memory cap asks for it. Events of other days
  * stay in staging that the ledger names. With no event and no range nothing is written, unless finish
@@ -70,7 +70,7 @@ int store_quarantine(struct store *s, const char *bytes, size_t len, struct err 
 int store_commit(struct store *s, const struct covered *ranges, size_t n, bool finish, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* Bytes of events put and not yet committed. */
+/* Bytes of events put, or for quarantine, and not yet committed. */
 size_t store_uncommitted_bytes(const struct store *s);
 
 /* Bytes of memory that hold events: those put and not committed, and those that wait for the rest of their

@@ -33,11 +33,12 @@ struct store {
 	bool read_only;
 	bool repair;
 	bool broken;                 /* a step failed: nothing more is written */
-	bool quarantine_synced;      /* what stands in quarantine/ was made durable by this process */
 	struct ledger ledger;        /* as on disk, but for the commit under way */
 	bool ledger_changed;         /* it says more than the one on disk */
 	uint64_t next_staging;       /* the number of the next staging file */
 	struct pending pending;
+	struct unfiled *unfiled;     /* what the next commit puts into quarantine/ */
+	size_t unfiled_bytes;
 	struct store_counts counts;
 	struct buf text;             /* of the ledger, kept for its memory */
 };
@@ -54,6 +55,11 @@ int store_read_ledger(struct store *s, struct ledger *l, struct err *e)
 
 /* 0, or -1 where the store was opened for reading or an earlier step failed. */
 int store_may_write(const struct store *s, struct err *e) __attribute__((warn_unused_result));
+
+/* rc. After a failure nothing more is written. */
+int store_outcome(struct store *s, int rc);
+/* 0, or -1 where so many bytes more would be above the cap on memory. */
+int store_has_room(struct store *s, size_t len, struct err *e) __attribute__((warn_unused_result));
 
 /* The entries of the directory, by a descriptor of their own; the caller closes it. NULL: e is filled. */
 DIR *store_list(int dirfd, const char *what, struct err *e);
@@ -110,6 +116,10 @@ int commit_run(struct store *s, const struct covered *ranges, size_t n, struct e
 /* recover.c. Brings what an earlier process left behind to an end. anyway: even where there is no sign that it
  * left anything. */
 int store_recover(struct store *s, bool anyway, struct err *e) __attribute__((warn_unused_result));
+
+/* quarantine.c. Makes what store_quarantine() took durable, and forgets it; forgets it. */
+int quarantine_write(struct store *s, struct err *e) __attribute__((warn_unused_result));
+void quarantine_forget(struct store *s);
 
 /* repair.c. Moves what the ledger says is to be moved. */
 int repair_finish_moves(struct store *s, struct err *e) __attribute__((warn_unused_result));

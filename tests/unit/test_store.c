@@ -494,9 +494,9 @@ START_TEST(links_are_not_followed)
 		int rc;
 
 		test_put(s, &ev, 1);
-		test_commit(s, BASE_S, BASE_S + 10, BASE_S + 90000, true);
 		err_clear(&e);
 		ck_assert_int_eq(store_quarantine(s, "x", 1, &e), 0);
+		test_commit(s, BASE_S, BASE_S + 10, BASE_S + 90000, true);
 		store_close(s);
 		ck_assert_int_eq(renameat(place.fd, linked[i].path, place.fd, "aside"), 0);
 		ck_assert_int_eq(symlinkat(linked[i].target, place.fd, linked[i].path), 0);
@@ -798,6 +798,7 @@ START_TEST(reading_changes_nothing)
 }
 END_TEST
 
+/* What cannot be filed is taken without touching the disk, and is durable, once, when the commit is. */
 START_TEST(quarantine_keeps_once)
 {
 	struct store *s = test_open(&place, "acme", LEDGER_PLAIN);
@@ -807,13 +808,22 @@ START_TEST(quarantine_keeps_once)
 
 	err_clear(&e);
 	buf_init(&b, 100);
+	count_from_here();
 	ck_assert_int_eq(store_quarantine(s, "abc", 3, &e), 0);
 	ck_assert_int_eq(store_quarantine(s, "abc", 3, &e), 0);
 	ck_assert_int_eq(store_quarantine(s, "ab\xff\n", 4, &e), 0);
+	ck_assert_uint_eq(steps.create + steps.fsync, 0);
+	ck_assert_uint_ge(store_uncommitted_bytes(s), 10);
+	ck_assert_uint_ge(store_kept_bytes(s), 10);
+	ck_assert_int_eq(store_commit(s, NULL, 0, false, &e), 0);
 	ck_assert_uint_eq(store_counts(s)->quarantined, 2);
+	ck_assert_uint_eq(store_kept_bytes(s), 0);
+	ck_assert_uint_eq(steps.create, 2);
+	ck_assert_uint_eq(steps.fsync, 4); /* the two, their directory, and the one that it was made in */
 	store_close(s);
 	s = test_open(&place, "acme", LEDGER_PLAIN);
 	ck_assert_int_eq(store_quarantine(s, "abc", 3, &e), 0);
+	ck_assert_int_eq(store_commit(s, NULL, 0, false, &e), 0);
 	ck_assert_uint_eq(store_counts(s)->quarantined, 0);
 	test_write(&place, "acme/quarantine/readme", "x", 1);
 	ck_assert_int_eq(store_quarantine_count(s, &n, &e), 0);
@@ -848,8 +858,8 @@ START_TEST(nobody_else_reads)
 	put_made(s, 1, BASE_S, 0);
 	test_commit(s, BASE_S, BASE_S + 10, BASE_S + 90000, true);
 	put_made(s, 2, BASE_S + 20, 0);
-	test_commit(s, BASE_S + 15, BASE_S + 30, BASE_S + 90000, false);
 	ck_assert_int_eq(store_quarantine(s, "x", 1, &e), 0);
+	test_commit(s, BASE_S + 15, BASE_S + 30, BASE_S + 90000, false);
 	check_modes("acme");
 	check_modes(".orgsync");
 	store_close(s);
