@@ -47,6 +47,8 @@ struct tenant {
 	bool flushed;            /* since the last answer */
 	unsigned small_answers;  /* in a row, that answer_first had been enough for */
 	bool asked;              /* the client has a question that is not answered yet */
+	bool no_server;          /* it waits for a server that answers nobody, nobody knows how long */
+	bool commit_first;       /* what was read is committed before the question goes */
 	bool prepared;           /* request holds what to send next */
 	bool may_block;          /* inside tenant_disk() */
 	bool needs_command;      /* the secret was wanted outside of it */
@@ -294,6 +296,9 @@ tenant_next(struct tenant *t, int64_t *ret_ready_ms, enum lane *ret_lane)
 	if (t->state != STATE_WORK || (!t->asked && next_step(t) == TENANT_DISK))
 		return TENANT_DISK;
 	*ret_ready_ms = ready_ms(t);
+	t->commit_first = t->sync != NULL && sync_commit_before(t->sync, t->no_server ? INT64_MAX : *ret_ready_ms);
+	if (t->commit_first)
+		return TENANT_DISK;
 	*ret_lane = t->sync != NULL && sync_is_backfill(t->sync) ? LANE_BACKFILL : LANE_FRESH;
 	return TENANT_SEND;
 }
@@ -478,8 +483,11 @@ tenant_disk(struct tenant *t)
 		open_archive(t);
 		break;
 	case STATE_WORK:
-		if (t->sync != NULL && !t->asked)
+		if (t->sync != NULL && (!t->asked || t->commit_first))
 			sync_store_step(t->sync);
+		if (t->commit_first && err_is(&sync_result(t->sync)->err))
+			t->asked = false; /* the archive failed: what was to be asked is not */
+		t->commit_first = false;
 		break;
 	case STATE_PREPARE:
 		t->state = STATE_WORK;
@@ -569,7 +577,8 @@ is_of_the_server(struct tenant *t, const struct tenant_server *server, enum outa
 	if (server->outages != t->outages)
 		t->failures = t->alike = 0;
 	t->outages = server->outages;
-	return server->silent && (sign == OUTAGE_SILENT || sign == OUTAGE_WRONG);
+	t->no_server = server->silent && (sign == OUTAGE_SILENT || sign == OUTAGE_WRONG);
+	return t->no_server;
 }
 
 /* The organization is left when its failures are all of one kind: then it is the organization, or what stands
@@ -652,7 +661,7 @@ static void
 take_answer(struct tenant *t, struct http_answer *answer, struct page *page)
 {
 	t->failures = t->alike = t->refusals = t->bad_pages = 0;
-	t->asked = t->flushed = false;
+	t->asked = t->flushed = t->no_server = false;
 	log_debug(t->org->name, "msg=\"page\" rows=%zu total=%lld next=%d ms=%lld",
 	          t->sync != NULL ? page->rows : 0, t->sync != NULL ? (long long)page->total_count : 0,
 	          t->sync != NULL && page->has_next, (long long)answer->elapsed_ms);

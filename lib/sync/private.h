@@ -57,8 +57,7 @@ struct sync {
 	size_t n_claims, claims_size;
 	bool dirty;             /* something was put or claimed since the last commit */
 	int64_t dirty_since_ms; /* monotonic */
-	bool commit_due;
-	bool flush;             /* and it has to merge what waits for the rest of its day */
+	bool flush;             /* the next commit is due, and has to merge what waits for the rest of its day */
 	int64_t since_s;        /* what PHASE_SINCE and PHASE_LOWER make durable */
 	int64_t now_wall_s;     /* our clock when the run began */
 	bool planned;

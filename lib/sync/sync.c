@@ -229,10 +229,8 @@ sync_next(struct sync *s, int64_t now_wall_s, int64_t now_mono_ms, struct atlas_
 	case PHASE_READ:
 		break;
 	}
-	if (s->flush || commit_is_due(s, now_mono_ms)) {
-		s->commit_due = true;
+	if (s->flush || commit_is_due(s, now_mono_ms))
 		return SYNC_STORE;
-	}
 	if (!s->reading.active && s->n_gaps == 0) {
 		s->phase = PHASE_FINISH;
 		return SYNC_STORE;
@@ -371,7 +369,6 @@ sync_stop(struct sync *s, const struct err *why)
 		s->result.err = *why;
 	s->reading.active = false;
 	s->n_gaps = 0;
-	s->commit_due = false;
 	if (!s->planned || s->phase == PHASE_SINCE)
 		s->phase = PHASE_DONE;
 	else if (s->phase != PHASE_LOWER)
@@ -392,8 +389,15 @@ commit(struct sync *s, bool finishing, struct err *e)
 		return -1;
 	s->n_claims = 0;
 	s->dirty = false;
-	s->commit_due = s->flush = false;
+	s->flush = false;
 	return 0;
+}
+
+bool
+sync_commit_before(const struct sync *s, int64_t at_mono_ms)
+{
+	return (s->phase == PHASE_READ || s->phase == PHASE_CONTROL) && s->dirty &&
+	       at_mono_ms - s->dirty_since_ms >= s->options.commit_ms;
 }
 
 void

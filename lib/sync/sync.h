@@ -42,8 +42,8 @@ struct sync_options {
 	int64_t settle_s, overlap_s;
 	struct question asked;       /* borrowed */
 	unsigned rows;               /* itemsPerPage; 0: ATLAS_PAGE_ROWS_MAX */
-	size_t commit_bytes;         /* commit when so much is uncommitted and the day that is being read has ended, or
-	                              * when three times as much is; 0: 4 MiB */
+	size_t commit_bytes;         /* commit when so much is uncommitted and a day or the range has just ended, or when
+	                              * three times as much is; 0: 4 MiB */
 	int64_t commit_ms;           /* or when so long has passed since the first uncommitted page */
 };
 
@@ -83,6 +83,10 @@ void sync_stop(struct sync *s, const struct err *why);
 
 /* What is in memory is written out, all of it, before the next question. For between two questions. */
 void sync_flush(struct sync *s);
+
+/* For a question that cannot go before at_mono_ms (a limit, a pause): would a commit be due by then? Then
+ * sync_store_step() may be called now, and the question stays the same. */
+bool sync_commit_before(const struct sync *s, int64_t at_mono_ms);
 
 /* Runs the step that SYNC_STORE announced. A failure ends the organization. */
 void sync_store_step(struct sync *s);

@@ -123,6 +123,45 @@ class Signals(Interrupted):
         self.assertLess(time.monotonic() - begun, 8)
 
 
+class Pauses(Interrupted):
+    """An organization that has to wait longer than a commit may be put off makes it before: killed meanwhile, it has
+    lost nothing of what it had read."""
+
+    def waits(self, more, limits, stopped=False):
+        sandbox = self.sandbox("--organizations", "2", "--events", "9000", "--no-gzip", *more, *DAYS)
+        names = ["org0001", "org0002"]
+        process = start_sync(sandbox.config(self.directory, more="limits: { %s }\n" % limits))
+        rows = lambda name: sandbox.stats()["organizations"][name]["rows"]
+        ledgers = [os.path.join(self.archives, name, "ledger.json") for name in names]
+        try:
+            harness.wait_until(lambda: all(rows(name) >= 1500 for name in names), "three pages each")
+            if stopped:
+                sandbox.process.send_signal(signal.SIGSTOP)
+            harness.wait_until(lambda: all(os.path.exists(path) and harness.ledger(os.path.dirname(path))["covered"]
+                                           for path in ledgers), "what was read is in the ledgers", timeout_s=20)
+            self.assertIsNone(process.poll())
+        finally:
+            process.kill()
+            process.communicate()
+            sandbox.process.send_signal(signal.SIGCONT)
+        for name in names:
+            archive = os.path.join(self.archives, name)
+            kept = harness.archive_lines(archive)
+            for staged in harness.ledger(archive)["staging"]:
+                with open(os.path.join(archive, ".staging", staged["file"]), "rb") as lines:
+                    kept += lines.read().splitlines()
+            truth = sandbox.events(name)
+            self.assertGreater(len(kept), 1400)
+            self.assertEqual(sorted(kept), sorted(truth[len(truth) - len(kept):]))
+
+    def test_for_a_limit(self):
+        self.waits(["--capacity", "4", "--refill", "1", "--period", "60"], "in_flight: 2")
+
+    def test_for_a_server_that_answers_nobody(self):
+        self.waits(["--no-limits", "--latency", "30"], "in_flight: 2, outage_wait: 1m, silence_timeout: 300ms, "
+                   "backoff: 50ms, retries: 3", stopped=True)
+
+
 class TwoRuns(Interrupted):
     def test_the_second_leaves_locked_organizations_alone(self):
         sandbox = self.sandbox("--organizations", "3", "--events", "600", "--no-limits", *DAYS,

@@ -393,6 +393,23 @@ answer(struct sim *m, struct sync *s, const struct atlas_question *q, unsigned t
 	sync_take_bad_page(s, &why);
 }
 
+/* The question waits for a limit: what was read may be committed before it goes, and it stays the same. False where
+ * the store ended it. */
+static bool
+commit_before(struct sim *m, struct sync *s, const struct atlas_question *q)
+{
+	struct atlas_question again = { 0 };
+
+	if (!sync_commit_before(s, m->now_ms + (int64_t)rng_below(&m->rng, 4000)))
+		return true;
+	sync_store_step(s);
+	if (sync_next(s, m->now_ms / 1000 + m->clock_off_s, m->now_ms, &again) != SYNC_ASK)
+		return false;
+	if (again.min_s != q->min_s || again.max_s != q->max_s || again.page != q->page || again.rows != q->rows)
+		wrong(m, "a commit changed the question (from, page)", again.min_s, again.page);
+	return true;
+}
+
 /* Runs once; true where the organization says that it is up to date. */
 static bool
 run_once(struct sim *m, const struct history_run *run, bool calm)
@@ -435,6 +452,8 @@ run_once(struct sim *m, const struct history_run *run, bool calm)
 			sync_stop(s, &why);
 			continue;
 		}
+		if (rng_below(&m->rng, 16) == 0 && !commit_before(m, s, &q))
+			continue;
 		answer(m, s, &q, run->types);
 		if (!calm && rng_below(&m->rng, 16) == 0)
 			sync_flush(s);

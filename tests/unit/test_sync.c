@@ -696,6 +696,29 @@ START_TEST(a_commit_waits_for_the_end_of_the_day)
 }
 END_TEST
 
+/* A question that cannot go before a commit would be due lets it be made at once, and stays what it is. */
+START_TEST(a_commit_may_be_made_before_a_pause)
+{
+	begin(SYNC_START_AT, NOW_S - 100, 10);
+	ASKED(101, 10, 1);
+	ck_assert(!sync_commit_before(sync_under_test, INT64_MAX)); /* nothing was read */
+	ANSWER(true, 9, { 20, "a" }, { 20, "b" }, { 30, "c" }, { 40, "d" }, { 40, "e" });
+	ASKED(101, 39, 1);
+	ck_assert(!sync_commit_before(sync_under_test, 4999));
+	ck_assert(sync_commit_before(sync_under_test, 5000));
+	ck_assert_uint_eq(memory.commits, 0);
+	sync_store_step(sync_under_test);
+	ck_assert_uint_eq(memory.commits, 1);
+	ck_assert(!memory.finished);
+	COVERED(0, 39, 10);
+	ck_assert(!sync_commit_before(sync_under_test, INT64_MAX));
+	ASKED(101, 39, 1);
+	ANSWER(false, 3, { 40, "e" }, { 40, "d" }, { 40, "f" });
+	ck_assert(!asks());
+	ck_assert(!sync_commit_before(sync_under_test, INT64_MAX));
+}
+END_TEST
+
 /* A second whose ids have no end takes bounded memory, and the seconds before it are read all the same. */
 START_TEST(a_second_with_too_many_events_is_given_up)
 {
@@ -782,6 +805,7 @@ main(void)
 	tcase_add_test(tc, answers_that_are_all_bad_end_the_organization);
 	tcase_add_test(tc, a_flush_comes_before_the_next_question);
 	tcase_add_test(tc, a_commit_waits_for_the_end_of_the_day);
+	tcase_add_test(tc, a_commit_may_be_made_before_a_pause);
 	tcase_add_test(tc, a_second_with_too_many_events_is_given_up);
 	tcase_add_test(tc, ids_have_a_bound);
 	suite_add_tcase(suite, tc);
