@@ -4,6 +4,7 @@
 
 #define MICRO INT64_C(1000000)
 #define REFILL_MAX INT64_C(1000000)
+#define CLOCK_STEP_MS 1       /* so much later than now_ms the server may have counted */
 #define MEASURED_MIN 8        /* tokens that must have been refilled for a measure: one more or less is rounding */
 #define MEASURED_MIN_MS 100   /* sooner it is no refill, but somebody who gave or took many at once */
 #define MEASURED_ENOUGH 64    /* then, or after so long, the next measure begins */
@@ -54,6 +55,8 @@ bucket_ready_ms(struct bucket *b, int64_t now_ms)
 	if (b->micro < MICRO) {
 		rate = b->refill * MICRO; /* millionths a period */
 		ready_ms = now_ms + (int64_t)(((__int128)(MICRO - b->micro) * b->period_ms + rate - 1) / rate);
+		if (b->at_ms == now_ms + CLOCK_STEP_MS)
+			ready_ms += CLOCK_STEP_MS;
 	}
 	return ready_ms > b->closed_until_ms ? ready_ms : b->closed_until_ms;
 }
@@ -125,6 +128,7 @@ bucket_learn_headers(struct bucket *b, int64_t limit, int64_t remaining, int64_t
 		return;
 	measure_refill(b, remaining, now_ms);
 	b->micro = remaining * MICRO;
+	b->at_ms = now_ms + CLOCK_STEP_MS;
 }
 
 void
@@ -145,5 +149,5 @@ bucket_learn_refusal(struct bucket *b, int64_t capacity, int64_t refill, int64_t
 	/* When the wait is over there is a token, whatever our own count says. */
 	b->micro = 0;
 	b->closed_until_ms = now_ms + wait_ms;
-	b->at_ms = now_ms;
+	b->at_ms = now_ms + CLOCK_STEP_MS;
 }

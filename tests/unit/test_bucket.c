@@ -83,12 +83,12 @@ START_TEST(headers_are_followed)
 	bucket_learn_headers(&b, 500, 1, 0);
 	ck_assert_int_eq(bucket_ready_ms(&b, 0), 0);
 	bucket_charge(&b, 1, 0);
-	ck_assert_int_eq(bucket_ready_ms(&b, 0), 240);
+	ck_assert_int_eq(bucket_ready_ms(&b, 0), 241); /* a millisecond for the clock */
 	bucket_learn_headers(&b, -1, 300, 10); /* somebody was more generous than we counted */
 	ck_assert_int_eq(bucket_ready_ms(&b, 10), 10);
 	bucket_learn_headers(&b, 50, 0, 20);   /* a smaller bucket: the refill shrinks with it */
 	ck_assert_int_eq(b.capacity, 50);
-	ck_assert_int_eq(bucket_ready_ms(&b, 20), 20 + 2400);
+	ck_assert_int_eq(bucket_ready_ms(&b, 20), 20 + 2400 + 1);
 	bucket_learn_headers(&b, -5, 99999999, 20); /* nonsense */
 	bucket_learn_headers(&b, 99999999, -1, 20);
 	ck_assert_int_eq(b.capacity, 50);
@@ -233,6 +233,53 @@ START_TEST(a_clock_that_stands_or_leaps_breaks_nothing)
 }
 END_TEST
 
+/* A server that counts in microseconds, and answers as fast as can be: our clock has seen only whole milliseconds, and
+ * must not take the rest of one for time in which something was refilled. How often it refused. */
+static unsigned
+refusals_of(struct rng *r, bool headers, size_t n)
+{
+	const int64_t capacity = 50, refill = 25, micro = 1000000;
+	int64_t now_us = 1000000000 + (int64_t)rng_below(r, 1000), at_us = now_us;
+	int64_t tokens = (int64_t)rng_below(r, (uint64_t)(capacity * micro)); /* others drew on it */
+	unsigned refused = 0;
+	struct bucket b;
+
+	bucket_init(&b, 500, 250, 60000, now_us / 1000);
+	while (n-- > 0) {
+		int64_t ready_ms = bucket_ready_ms(&b, now_us / 1000);
+
+		if (ready_ms > now_us / 1000)
+			now_us = ready_ms * 1000 + (int64_t)rng_below(r, 50); /* it wakes as soon as its clock says so */
+		bucket_charge(&b, 1, now_us / 1000);
+		now_us += (int64_t)rng_below(r, 100);
+		tokens += (now_us - at_us) * refill;
+		tokens = tokens > capacity * micro ? capacity * micro : tokens;
+		at_us = now_us;
+		now_us += (int64_t)rng_below(r, 100);
+		if (tokens < micro) {
+			refused++;
+			bucket_learn_refusal(&b, capacity, refill, 1, 1000, now_us / 1000);
+		} else {
+			tokens -= micro;
+			if (headers)
+				bucket_learn_headers(&b, capacity, tokens / micro, now_us / 1000);
+		}
+	}
+	return refused;
+}
+
+START_TEST(the_rest_of_a_millisecond_is_nobodys)
+{
+	struct rng r;
+
+	rng_seed(&r, test_seed("bucket"));
+	for (int round = 0; round < 300; round++) {
+		ck_assert_uint_le(refusals_of(&r, false, 2000), 1);
+		ck_assert_uint_le(refusals_of(&r, true, 2000), 1);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -247,6 +294,7 @@ main(void)
 	tcase_add_test(tc, headers_are_followed);
 	tcase_add_test(tc, a_refusal_closes_it_and_teaches_it);
 	tcase_add_test(tc, the_refill_is_measured);
+	tcase_add_test(tc, the_rest_of_a_millisecond_is_nobodys);
 	tcase_add_test(tc, nothing_that_is_said_breaks_it);
 	tcase_add_test(tc, a_clock_that_stands_or_leaps_breaks_nothing);
 	suite_add_tcase(suite, tc);
