@@ -1,7 +1,14 @@
 #include "lib/store/chunk.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
+
+#ifdef __SANITIZE_ADDRESS__ /* what is kept cannot be seen to be used after it was freed */
+static const bool keeps = false;
+#else
+static const bool keeps = true;
+#endif
 
 static _Atomic(struct chunk *) kept[CHUNKS_KEPT];
 
@@ -19,7 +26,7 @@ take_kept(void)
 static struct chunk *
 keep(struct chunk *c)
 {
-	if (c->size != CHUNK_MAX_BYTES)
+	if (!keeps || c->size != CHUNK_MAX_BYTES)
 		return c;
 	for (size_t i = 0; i < CHUNKS_KEPT; i++) {
 		struct chunk *none = NULL;
