@@ -9,7 +9,7 @@
 #include "lib/base/memory.h"
 #include "lib/http/private.h"
 
-#define BODY_KEPT_BYTES ((size_t)4 << 20) /* of an inflated body, for the next: a page has a fifth of a megabyte to two */
+#define BODY_KEPT_BYTES ((size_t)1 << 20) /* of an inflated body, for the next: most pages are half as large */
 #define PRIVATE_BODY_BYTES ((size_t)16384)
 
 int64_t
