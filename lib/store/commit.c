@@ -8,7 +8,8 @@
  *   6. ledger:  the day files as they are, the ranges, the staging of what still waits     (durable)
  *   7. unlink:  staging files of which nothing waits
  *
- * Where no day file changes, 3 to 5 fall away; where nothing waits for its day, 2 does.
+ * What goes to quarantine is durable before it begins (store_commit()). Where no day file changes, 3 to 5 fall away;
+ * where nothing waits for its day, 2 does.
  */
 #include <errno.h>
 #include <fcntl.h>

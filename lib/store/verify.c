@@ -327,28 +327,6 @@ is_named(const struct ledger *l, const char *name)
 	return (d != NULL && d->suffix == suffix) || (b != NULL && b->suffix == suffix);
 }
 
-/* Files written aside belong to a commit under way, or to one that ended badly: then too the next
- * store_open() takes them away. */
-static bool
-is_aside(const struct verify *v, const char *name)
-{
-	size_t len = strlen(name);
-	struct err ignored;
-	bool empty = true;
-	int fd;
-
-	if (len <= 4 || strcmp(name + len - 4, ".tmp") != 0)
-		return false;
-	err_clear(&ignored);
-	fd = staging_open_dir(v->s, false, &ignored);
-	if (fd < 0)
-		return false;
-	if (staging_is_empty(v->s, fd, &empty, &ignored) != 0)
-		empty = true;
-	close(fd);
-	return !empty;
-}
-
 static int
 verify_entry(struct verify *v, const char *year, const char *name)
 {
@@ -356,8 +334,7 @@ verify_entry(struct verify *v, const char *year, const char *name)
 	int64_t day_s = 0;
 	enum ledger_suffix suffix;
 
-	if (store_is_dot(name) || is_named(&v->fresh, name) ||
-	    is_aside(v, name))
+	if (store_is_dot(name) || is_named(&v->fresh, name))
 		return 0;
 	if (read_again(v) != 0)
 		return -1;
