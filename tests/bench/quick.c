@@ -1,6 +1,6 @@
 /* quick.c: the innermost work, to be counted in instructions (quick.py).
  *
- *     quick scan|merge|ledger ROUNDS DIRECTORY
+ *     quick scan|merge|stage|ledger ROUNDS DIRECTORY
  *
  * Two runs with different ROUNDS differ by just so many rounds: what starting costs cancels out. SHA-256 is left out
  * by the linker (--wrap): OpenSSL takes whichever instructions the processor has, and they are not ours.
@@ -100,13 +100,14 @@ scan_rounds(const struct buf *text, char *copy, unsigned rounds)
 	page_free(&page);
 }
 
-/* Each round merges a page into a day file that has as many events already: put, sorted, staged, read, written. */
+/* Each round puts two pages into the day file of a new archive. merge: the first is merged, the second joins it: the file
+ * is read and written anew. stage: the first waits for its day, and both are merged when the second completes it. */
 static void
-merge_rounds(const struct buf *text, const struct buf *second, char *copy, unsigned rounds, int dirfd)
+merge_rounds(const struct buf *older, const struct buf *newer, char *copy, unsigned rounds, int dirfd, bool stage)
 {
-	struct covered range = { .from_s = DAY_S, .to_s = DAY_S + 86400, .as_of_s = DAY_S + 200000 };
-	char name[16];
-	struct store_options options = { .dirfd = dirfd, .name = name, .org_id = ORG_ID };
+	const struct covered day = { .from_s = DAY_S, .to_s = DAY_S + 86400, .as_of_s = DAY_S + 200000 };
+	char name[16], org_id[25];
+	struct store_options options = { .dirfd = dirfd, .name = name, .org_id = org_id };
 	struct page page;
 	struct store *s;
 	struct err e;
@@ -114,17 +115,19 @@ merge_rounds(const struct buf *text, const struct buf *second, char *copy, unsig
 	err_clear(&e);
 	page_init(&page);
 	for (unsigned round = 0; round < rounds; round++) {
-		char org_id[25];
-
 		snprintf(name, sizeof(name), "org%04u", round);
 		snprintf(org_id, sizeof(org_id), "%024x", round + 1);
-		options.org_id = org_id;
 		s = store_open(&options, &e);
 		must(s != NULL, e.text);
 		for (unsigned half = 0; half < 2; half++) {
-			scan(&page, half == 0 ? text : second, copy);
+			struct covered range = day;
+
+			if (stage && half == 0)
+				range.from_s += ROWS;
+			scan(&page, half == 0 ? newer : older, copy);
 			must(store_put(s, page.events, page.n_events, &e) == 0 &&
-			     store_commit(s, &range, 1, true, &e) == 0, e.text);
+			     store_commit(s, &range, 1, !stage, &e) == 0, e.text);
+			must(store_counts(s)->events_new == (half + !stage) * ROWS || half == 1, "merged too soon");
 		}
 		must(store_counts(s)->events_new == 2 * ROWS, "not merged");
 		store_close(s);
@@ -167,7 +170,7 @@ main(int argc, char **argv)
 	struct buf text, second;
 	char *copy;
 
-	must(rounds > 0 && dirfd >= 0, "usage: quick scan|merge|ledger ROUNDS DIRECTORY");
+	must(rounds > 0 && dirfd >= 0, "usage: quick scan|merge|stage|ledger ROUNDS DIRECTORY");
 	buf_init(&text, 16 << 20);
 	make_page(&text, 0);
 	buf_init(&second, 16 << 20);
@@ -176,12 +179,12 @@ main(int argc, char **argv)
 	must(copy != NULL, "no memory");
 	if (strcmp(argv[1], "scan") == 0)
 		scan_rounds(&text, copy, rounds);
-	else if (strcmp(argv[1], "merge") == 0)
-		merge_rounds(&text, &second, copy, rounds, dirfd);
+	else if (strcmp(argv[1], "merge") == 0 || strcmp(argv[1], "stage") == 0)
+		merge_rounds(&text, &second, copy, rounds, dirfd, argv[1][0] == 's');
 	else if (strcmp(argv[1], "ledger") == 0)
 		ledger_rounds(&text, rounds);
 	else
-		must(false, "scan, merge or ledger");
+		must(false, "scan, merge, stage or ledger");
 	printf("%zu bytes an event\n", text.len / ROWS);
 	free(copy);
 	buf_free(&text);
