@@ -37,7 +37,7 @@ http_answer_begin(struct http_session *s, size_t body_cap_bytes)
 	s->why = HTTP_BREAK_NONE;
 	s->header_bytes = 0;
 	s->wire_bytes = 0;
-	s->sent = s->unanswered = s->in_headers = false;
+	s->sent = s->unanswered = s->in_headers = s->again = false;
 	s->status = 0;
 	s->responses = s->repeated = 0;
 }
@@ -290,7 +290,7 @@ http_answer_end(struct http_session *s, CURLcode rc)
 	int64_t since_s;
 
 	a->elapsed_ms = http_mono_ms() - s->started_mono_ms;
-	a->exchanges = s->responses + (s->unanswered ? 1 : 0);
+	a->exchanges = s->responses + (s->unanswered ? 1 : 0) + (s->again ? 1 : 0);
 	a->challenges = s->repeated + (s->unanswered && s->status == 401 ? 1 : 0);
 	if (s->retry_after_date_s >= 0) {
 		since_s = a->date_s >= 0 ? a->date_s : clock_wall_s(&clock_system);

@@ -282,6 +282,31 @@ check_deadlines(struct http_engine *engine)
 	engine->check_at_mono_ms = first;
 }
 
+/* A server that ends a connection refuses what comes over it just then. Over HTTP/1 libcurl itself sends that again; over
+ * HTTP/2, where a GOAWAY meets all requests of a connection at once, it does not always (7.88: CURLE_HTTP2, or
+ * CURLE_SEND_ERROR when it has tried dying connections only). So it is sent once more, over a connection of its own. True
+ * where it was. */
+static bool
+send_again(struct http_session *s, CURLcode rc)
+{
+	struct http_engine *engine = s->engine;
+	long made = 1;
+
+	if (rc != CURLE_HTTP2 && rc != CURLE_HTTP2_STREAM && rc != CURLE_SEND_ERROR && rc != CURLE_RECV_ERROR)
+		return false;
+	if (s->again || s->status != 0 || s->why != HTTP_BREAK_NONE ||
+	    curl_easy_getinfo(s->easy, CURLINFO_NUM_CONNECTS, &made) != CURLE_OK || made > 0 ||
+	    curl_easy_setopt(s->easy, CURLOPT_FRESH_CONNECT, 1L) != CURLE_OK ||
+	    curl_multi_remove_handle(engine->multi, s->easy) != CURLM_OK)
+		return false;
+	s->again = true;
+	s->sent = s->unanswered = s->in_headers = false;
+	s->wire_bytes = 0;
+	s->curl_text[0] = '\0';
+	s->last_byte_mono_ms = http_mono_ms();
+	return curl_multi_add_handle(engine->multi, s->easy) == CURLM_OK;
+}
+
 static bool
 step(struct http_engine *engine, int timeout_ms)
 {
@@ -294,7 +319,8 @@ step(struct http_engine *engine, int timeout_ms)
 		if (message->msg != CURLMSG_DONE ||
 		    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &s) != CURLE_OK)
 			continue;
-		finish(s, message->data.result);
+		if (!send_again(s, message->data.result))
+			finish(s, message->data.result);
 	}
 	check_deadlines(engine);
 	return woken;

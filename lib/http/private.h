@@ -66,6 +66,7 @@ struct http_session {
 	curl_off_t wire_bytes;       /* received and sent, as libcurl counts them */
 	bool sent;                   /* the connection stands and a request went out */
 	bool unanswered;             /* the last request that went out has no status line yet */
+	bool again;                  /* it went over a connection that ended, and once more over another */
 	bool in_headers;             /* between a status line and its empty line */
 	int status;                  /* of the last status line; below 200: not the answer yet */
 	unsigned codings;            /* of this response's body: gzip, or none */

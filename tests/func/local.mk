@@ -6,6 +6,7 @@ FUNC_TESTS += tests/func/test_exit_codes.py
 FUNC_TESTS += tests/func/test_guarantees.py
 FUNC_TESTS += tests/func/test_harness.py
 FUNC_TESTS += tests/func/test_headers.py
+FUNC_TESTS += tests/func/test_http2.py
 FUNC_TESTS += tests/func/test_include_graph.py
 FUNC_TESTS += tests/func/test_install.py
 FUNC_TESTS += tests/func/test_isolation.py
