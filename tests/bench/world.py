@@ -1,12 +1,14 @@
-"""What the benchmarks share: a simulated Atlas over TLS, its pages as plain files behind nginx, and a way to run a
-program and know what it took.
+"""What the benchmarks share: a simulated Atlas over TLS, its pages as plain files behind nginx, a way to run a program
+and know what it took, and a count of the events that came of it.
 """
 
 import atexit
+import calendar
 import gzip
+import http.client
 import json
 import os
-import resource
+import re
 import shutil
 import ssl
 import subprocess
@@ -55,6 +57,13 @@ def start(argv, room, stdin=None, cwd=None, env=None):
         with open(line, encoding="ascii") as numbers:
             return Took(numbers.read(), code, *texts)
     return process, wait
+
+
+def signal_child(process, number):
+    """Sends a signal to the program that start() started, not to `took`: that one stays and says what it took, even of
+    a program that was killed."""
+    with open("/proc/%d/task/%d/children" % (process.pid, process.pid), encoding="ascii") as children:
+        os.kill(int(children.read()), number)
 
 
 def measure(argv, room, **options):
@@ -163,8 +172,18 @@ def can_run(peer):
     return not os.path.exists(ready) or subprocess.run(["sh", ready], capture_output=True, check=False).returncode == 0
 
 
-def digest_lines(sandbox, config, place):
-    """A file with a line an organization: the question that a nightly run asks, and its key."""
+def digest_lines(sandbox, config, plan, place):
+    """A file with a line an organization: the one question that the next run asks of it, and its key. plan: what
+    `orgsync plan --json` says of that run. Its ranges adjoin, so that one question asks for them all: from a second
+    before the first (docs/SYNC.md) to the end of the last, which is now by our own clock, whatever the sandbox's is."""
+    windows = {}
+    for one in plan["organizations"]:
+        ranges = one["ranges"]
+        if not ranges or any(a["to"] != b["from"] for a, b in zip(ranges, ranges[1:])):
+            raise harness.Broken("not one question: %r" % one)
+        begin_s = calendar.timegm(time.strptime(ranges[0]["from"], "%Y-%m-%dT%H:%M:%SZ"))
+        windows[one["org_id"]] = tuple(text.replace(":", "%3A") for text in (
+            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin_s - 1)), ranges[-1]["to"]))
     path = os.path.join(place, "lines")
     with open(config, encoding="utf-8") as text, open(path, "w", encoding="ascii") as out:
         org = public = None
@@ -177,6 +196,88 @@ def digest_lines(sandbox, config, place):
             elif word == "private_key":
                 with open(value.split('"')[1], encoding="ascii") as secret:
                     out.write("%s/api/atlas/v2/orgs/%s/events?includeCount=true&includeRaw=true&itemsPerPage=500"
-                              "&pageNum=1&minDate=2025-12-31T23%%3A59%%3A59Z&maxDate=2026-01-02T05%%3A58%%3A00Z %s:%s\n"
-                              % (sandbox.url, org, public, secret.read().strip()))
+                              "&pageNum=1&minDate=%s&maxDate=%s %s:%s\n"
+                              % ((sandbox.url, org) + windows[org] + (public, secret.read().strip())))
     return path
+
+
+# ---- what was archived -------------------------------------------------------------------------------------------
+
+# The sandbox writes an event's members in alphabetical order (cmd/atlas-sandbox/render.c), so what follows the name of
+# its type, and perhaps its project, is its own id. Those of nested objects stand before, that of `raw` after it.
+OWN_ID = rb'"eventTypeName":"[^"\n]*",(?:"groupId":"[^"\n]*",)?"id":"([^"\n]*)"'
+
+
+def day_bytes(path):
+    """What a day file holds. By the means of whoever has to read it, not by ours: gzip, and the zstd program."""
+    if path.endswith(".zst"):
+        return subprocess.run(["zstd", "-dcq", path], stdout=subprocess.PIPE, check=True).stdout
+    with (gzip.open if path.endswith(".gz") else open)(path, "rb") as day:
+        return day.read()
+
+
+def archived(archives, expected, count_only=False):
+    """(lost, repeated) events of orgsync's archives; expected: how many there are, by organization. An event is there
+    where its whole line stands in the file of its day; any line beside those is one too many, and where there are more
+    than there should be, that is as wrong as too few. count_only: only lines, of which gigabytes take a second."""
+    lost = repeated = 0
+    for name, n in expected.items():
+        lines = there = 0
+        for path in harness.day_files(os.path.join(archives, name)):
+            data, day = day_bytes(path), os.path.basename(path)[:10].encode()
+            lines += data.count(b"\n")
+            if not count_only:
+                there += len(set(re.findall(rb'"created":"' + day + rb'T[^\n]*?' + OWN_ID + rb'[^\n]*\}\n', data)))
+        lost += abs(n - (lines if count_only else there))
+        repeated += 0 if count_only else lines - there
+    return lost, repeated
+
+
+def want_archived(archives, expected, **options):
+    """What was measured is worth nothing where an event is missing."""
+    lost, repeated = archived(archives, expected, **options)
+    if lost or repeated:
+        raise harness.Broken("%s: %d events lost, %d repeated" % (archives, lost, repeated))
+
+
+def events_asked(sandbox):
+    """How many events each organization has by now, as the sandbox says."""
+    address, counts = sandbox.url.split("/")[2], {}
+    connection = http.client.HTTPConnection(address, timeout=harness.TIMEOUT_S)
+    for name in sandbox.stats()["organizations"]:
+        connection.request("GET", "/_sandbox/ids/" + name)
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise harness.Broken("%s: %d" % (name, answer.status))
+        counts[name] = answer.read().count(b"\n")
+    connection.close()
+    return counts
+
+
+def fetched(directory, expected):
+    """(lost, repeated) events among the pages (*.json) or lines (*.ndjson, *.jsonl) that a competitor wrote. What it
+    keeps for itself, in directories with a dot, is nobody's event."""
+    ids, n = set(), 0
+    for top, directories, names in os.walk(directory):
+        directories[:] = [name for name in directories if not name.startswith(".")]
+        for name in names:
+            if name.endswith((".json", ".ndjson", ".jsonl")):
+                with open(os.path.join(top, name), "rb") as file:
+                    those = ids_in(file.read(), name.endswith(".json"))
+                ids.update(those)
+                n += len(those)
+    return expected - len(ids), n - len(ids)
+
+
+def ids_in(data, is_page):
+    """The ids of the events in a page, or in lines. Who keeps the text of an event, as most do, is read much faster."""
+    found = re.findall(OWN_ID, data)
+    if is_page or len(found) == data.count(b"\n"):
+        return found
+    found = []
+    for line in data.split(b"\n"):
+        try:
+            found.append(json.loads(line)["id"].encode())
+        except (ValueError, KeyError, TypeError, AttributeError):
+            pass # no event, or half of one
+    return found
