@@ -284,23 +284,24 @@ check_deadlines(struct http_engine *engine)
 
 /* A server that ends a connection refuses what comes over it just then. Over HTTP/1 libcurl itself sends that again; over
  * HTTP/2, where a GOAWAY meets all requests of a connection at once, it does not always (7.88: CURLE_HTTP2, or
- * CURLE_SEND_ERROR when it has tried dying connections only). So it is sent once more, over a connection of its own. True
- * where it was. */
+ * CURLE_SEND_ERROR when it has tried dying connections only). So what went over a connection that was there before, and
+ * got no answer but a challenge, is sent once more, over a connection of its own. True where it was. */
 static bool
 send_again(struct http_session *s, CURLcode rc)
 {
 	struct http_engine *engine = s->engine;
 	long made = 1;
 
-	if (rc != CURLE_HTTP2 && rc != CURLE_HTTP2_STREAM && rc != CURLE_SEND_ERROR && rc != CURLE_RECV_ERROR)
+	if (rc != CURLE_HTTP2 && rc != CURLE_SEND_ERROR && rc != CURLE_RECV_ERROR)
 		return false;
-	if (s->again || s->status != 0 || s->why != HTTP_BREAK_NONE ||
+	if (s->again || s->why != HTTP_BREAK_NONE || s->in_headers ||
+	    (s->status != 0 && !(s->status == 401 && s->unanswered)) ||
 	    curl_easy_getinfo(s->easy, CURLINFO_NUM_CONNECTS, &made) != CURLE_OK || made > 0 ||
 	    curl_easy_setopt(s->easy, CURLOPT_FRESH_CONNECT, 1L) != CURLE_OK ||
 	    curl_multi_remove_handle(engine->multi, s->easy) != CURLM_OK)
 		return false;
 	s->again = true;
-	s->sent = s->unanswered = s->in_headers = false;
+	s->sent = s->unanswered = false;
 	s->wire_bytes = 0;
 	s->curl_text[0] = '\0';
 	s->last_byte_mono_ms = http_mono_ms();
@@ -313,14 +314,16 @@ step(struct http_engine *engine, int timeout_ms)
 	bool woken = http_loop_step(engine, timeout_ms);
 	struct http_session *s;
 	CURLMsg *message;
+	CURLcode rc;
 	int left;
 
 	while ((message = curl_multi_info_read(engine->multi, &left)) != NULL) {
 		if (message->msg != CURLMSG_DONE ||
 		    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &s) != CURLE_OK)
 			continue;
-		if (!send_again(s, message->data.result))
-			finish(s, message->data.result);
+		rc = message->data.result; /* the message goes with the handle's place in the multi handle */
+		if (!send_again(s, rc))
+			finish(s, rc);
 	}
 	check_deadlines(engine);
 	return woken;

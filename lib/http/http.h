@@ -78,12 +78,14 @@ struct http_answer {
 	int64_t ratelimit_limit, ratelimit_remaining;
 	char content_type[80];
 	char location_host[128];        /* of a redirect, for the message; never followed */
-	unsigned exchanges;             /* requests on the wire, challenges included */
+	unsigned exchanges;             /* requests on the wire, challenges included, and what had to be sent
+	                                 * again since its connection ended under it */
 	unsigned challenges;            /* 401 answers that were answered with credentials */
 	int64_t elapsed_ms;
 };
 
-/* Begins a request; every text of it is copied. From here until http_next() hands it out the session
+/* Begins a request; every text of it is copied. Where the server ends a kept connection under it, and no answer has
+ * begun, it goes once more, over a new one. From here until http_next() hands it out the session
  * is in the engine. -1 only for lack of memory or an unusable URL. Never blocks. */
 int http_start(struct http_engine *engine, struct http_session *s, const struct http_request *request,
                struct err *e) __attribute__((warn_unused_result));
