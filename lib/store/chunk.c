@@ -4,8 +4,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#ifdef __SANITIZE_ADDRESS__ /* what is kept cannot be seen to be used after it was freed */
-static const bool keeps = false;
+#ifndef __has_feature
+#define __has_feature(what) 0 /* clang's way to say it */
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+static const bool keeps = false; /* what is kept cannot be seen to be used after it was freed */
 #else
 static const bool keeps = true;
 #endif
