@@ -29,7 +29,8 @@
 
 struct memory {
 	size_t answer_first, answer_most; /* what an answer may hold */
-	size_t commit, pending;           /* of one organization: uncommitted; kept for the rest of its day */
+	size_t commit, pending;           /* of one organization: uncommitted, up to three times that in the midst of a
+	                                   * day; kept for the rest of its day */
 	size_t active_max;                /* organizations open at once */
 	size_t ordinary, large;           /* the pools */
 	size_t asked, kept, large_used;   /* what is spoken for of them */

@@ -82,6 +82,16 @@ places_retry_held_locked(struct run *r, int64_t now_ms)
 	return INT64_MAX;
 }
 
+void
+places_look_again_locked(struct run *r)
+{
+	struct slot *slot;
+
+	lock_assert_held(&r->lock);
+	while ((slot = queue_pick_any(&r->queue)) != NULL)
+		to_disk_locked(r, slot);
+}
+
 /* Another run holds it: it is out of the way until it is tried again. */
 static void
 hold_locked(struct run *r, struct slot *slot, int64_t ready_ms)
@@ -144,16 +154,17 @@ places_move_on(struct run *r, struct slot *slot)
 	int64_t ready_ms = 0;
 	enum lane lane = LANE_FRESH;
 	enum tenant_want want;
-	bool flush;
+	bool flush, no_server;
 
 	if (stopping != 0)
 		tenant_stop(slot->tenant, stopping == STOP_DEADLINE, stopping == STOP_OUTAGE ? &r->outage_why : NULL);
 	lock_take(&r->lock);
 	flush = slot->share.large > 0 || memory_pressed(&r->memory);
+	no_server = r->outage.state == OUTAGE_ON;
 	lock_give(&r->lock);
 	if (flush)
 		tenant_flush(slot->tenant);
-	want = tenant_next(slot->tenant, &ready_ms, &lane);
+	want = tenant_next(slot->tenant, no_server, &ready_ms, &lane);
 	if (want == TENANT_ENDED) {
 		retire(r, slot);
 		return;

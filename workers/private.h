@@ -94,6 +94,8 @@ void places_admit_locked(struct run *r);
 /* Has those that another run held tried again whose time has come, while there is room for them, or, where the run
  * stops, all. Returns when to look again: INT64_MAX where nobody waits, or there is no room. */
 int64_t places_retry_held_locked(struct run *r, int64_t now_ms);
+/* Has everybody who waits for a time look at what comes next anew. */
+void places_look_again_locked(struct run *r);
 /* Gives its large share of memory back, and the next that waits for one its turn. kept: bytes that it holds. */
 void places_settle_locked(struct run *r, struct slot *slot, size_t kept);
 /* Puts an organization that the calling thread has in its hands where it belongs next. */

@@ -47,7 +47,6 @@ struct tenant {
 	bool flushed;            /* since the last answer */
 	unsigned small_answers;  /* in a row, that answer_first had been enough for */
 	bool asked;              /* the client has a question that is not answered yet */
-	bool no_server;          /* it waits for a server that answers nobody, nobody knows how long */
 	bool commit_first;       /* what was read is committed before the question goes */
 	bool prepared;           /* request holds what to send next */
 	bool may_block;          /* inside tenant_disk() */
@@ -285,7 +284,7 @@ ready_ms(struct tenant *t)
 }
 
 enum tenant_want
-tenant_next(struct tenant *t, int64_t *ret_ready_ms, enum lane *ret_lane)
+tenant_next(struct tenant *t, bool no_server, int64_t *ret_ready_ms, enum lane *ret_lane)
 {
 	if (t->state == STATE_ENDED)
 		return TENANT_ENDED;
@@ -296,7 +295,7 @@ tenant_next(struct tenant *t, int64_t *ret_ready_ms, enum lane *ret_lane)
 	if (t->state != STATE_WORK || (!t->asked && next_step(t) == TENANT_DISK))
 		return TENANT_DISK;
 	*ret_ready_ms = ready_ms(t);
-	t->commit_first = t->sync != NULL && sync_commit_before(t->sync, t->no_server ? INT64_MAX : *ret_ready_ms);
+	t->commit_first = t->sync != NULL && sync_commit_before(t->sync, no_server ? INT64_MAX : *ret_ready_ms);
 	if (t->commit_first)
 		return TENANT_DISK;
 	*ret_lane = t->sync != NULL && sync_is_backfill(t->sync) ? LANE_BACKFILL : LANE_FRESH;
@@ -577,8 +576,7 @@ is_of_the_server(struct tenant *t, const struct tenant_server *server, enum outa
 	if (server->outages != t->outages)
 		t->failures = t->alike = 0;
 	t->outages = server->outages;
-	t->no_server = server->silent && (sign == OUTAGE_SILENT || sign == OUTAGE_WRONG);
-	return t->no_server;
+	return server->silent && (sign == OUTAGE_SILENT || sign == OUTAGE_WRONG);
 }
 
 /* The organization is left when its failures are all of one kind: then it is the organization, or what stands
@@ -661,7 +659,7 @@ static void
 take_answer(struct tenant *t, struct http_answer *answer, struct page *page)
 {
 	t->failures = t->alike = t->refusals = t->bad_pages = 0;
-	t->asked = t->flushed = t->no_server = false;
+	t->asked = t->flushed = false;
 	log_debug(t->org->name, "msg=\"page\" rows=%zu total=%lld next=%d ms=%lld",
 	          t->sync != NULL ? page->rows : 0, t->sync != NULL ? (long long)page->total_count : 0,
 	          t->sync != NULL && page->has_next, (long long)answer->elapsed_ms);
@@ -703,6 +701,8 @@ tenant_take(struct tenant *t, struct http_answer *answer, struct page *page, con
 	t->token_next = false;
 	t->result->requests += exchanges;
 	bucket_charge(&t->own, exchanges - 1, now_ms(t));
+	if (t->token_request)
+		bucket_charge(&t->token, exchanges - 1, now_ms(t));
 	if (!t->token_request && answer->status != 200)
 		bucket_lost(&t->atlas);
 	else if (!t->token_request)

@@ -27,7 +27,9 @@ enum tenant_want {
 	TENANT_LOCKED, /* another run holds its archive: tenant_disk() when *ret_ready_ms has come */
 	TENANT_ENDED   /* the result is whole */
 };
-enum tenant_want tenant_next(struct tenant *t, int64_t *ret_ready_ms, enum lane *ret_lane);
+/* no_server: nobody knows when the next request goes, since the server answers nobody. Before a wait of more than a few
+ * seconds what was read is committed: then TENANT_DISK comes first. */
+enum tenant_want tenant_next(struct tenant *t, bool no_server, int64_t *ret_ready_ms, enum lane *ret_lane);
 
 /* How many bytes of memory its events hold, and how many its next answer may have. */
 size_t tenant_kept_bytes(const struct tenant *t);

@@ -200,6 +200,7 @@ note_outcome_locked(struct run *r, const struct slot *slot, enum outage_sign sig
 		log_warn(NULL, "msg=\"the server answers nobody; waiting for it\" server=%s "
 		         "organizations_waiting=%zu at_most_ms=%lld why=\"%s\"", host_of(r),
 		         r->options.n_orgs - r->ended, (long long)r->options.outage_wait_ms, why->text);
+		places_look_again_locked(r);
 		break;
 	case OUTAGE_ENDS:
 		log_warn(NULL, "msg=\"the server answers again\" server=%s", host_of(r));

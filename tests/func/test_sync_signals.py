@@ -127,14 +127,15 @@ class Pauses(Interrupted):
     """An organization that has to wait longer than a commit may be put off makes it before: killed meanwhile, it has
     lost nothing of what it had read."""
 
-    def waits(self, more, limits, stopped=False):
-        sandbox = self.sandbox("--organizations", "2", "--events", "9000", "--no-gzip", *more, *DAYS)
-        names = ["org0001", "org0002"]
-        process = start_sync(sandbox.config(self.directory, more="limits: { %s }\n" % limits))
-        rows = lambda name: sandbox.stats()["organizations"][name]["rows"]
+    def waits(self, count, more, limits, stopped=False):
+        sandbox = self.sandbox("--organizations", str(count), "--events", "9000", "--no-gzip", *more, *DAYS)
+        names = ["org%04d" % i for i in range(1, count + 1)]
+        process = harness.start([harness.program("orgsync"), "sync", "-c",
+                                 sandbox.config(self.directory, more="limits: { %s }\n" % limits)])
         ledgers = [os.path.join(self.archives, name, "ledger.json") for name in names]
         try:
-            harness.wait_until(lambda: all(rows(name) >= 1500 for name in names), "three pages each")
+            harness.wait_until(lambda: all(one["rows"] >= 1500 for one in sandbox.stats()["organizations"].values()),
+                               "three pages each")
             if stopped:
                 sandbox.process.send_signal(signal.SIGSTOP)
             harness.wait_until(lambda: all(os.path.exists(path) and harness.ledger(os.path.dirname(path))["covered"]
@@ -142,7 +143,7 @@ class Pauses(Interrupted):
             self.assertIsNone(process.poll())
         finally:
             process.kill()
-            process.communicate()
+            said = harness.finish(process).err
             sandbox.process.send_signal(signal.SIGCONT)
         for name in names:
             archive = os.path.join(self.archives, name)
@@ -153,13 +154,17 @@ class Pauses(Interrupted):
             truth = sandbox.events(name)
             self.assertGreater(len(kept), 1400)
             self.assertEqual(sorted(kept), sorted(truth[len(truth) - len(kept):]))
+        return said
 
     def test_for_a_limit(self):
-        self.waits(["--capacity", "4", "--refill", "1", "--period", "60"], "in_flight: 2")
+        self.assertIn("rate limited; waiting", self.waits(2, ["--capacity", "4", "--refill", "1", "--period", "60",
+                                                              "--no-limit-headers"], "in_flight: 2"))
 
     def test_for_a_server_that_answers_nobody(self):
-        self.waits(["--no-limits", "--latency", "30"], "in_flight: 2, outage_wait: 1m, silence_timeout: 300ms, "
-                   "backoff: 50ms, retries: 3", stopped=True)
+        said = self.waits(12, ["--no-limits", "--latency", "200"], "in_flight: 12, outage_wait: 1m, "
+                          "silence_timeout: 1s, backoff: 50ms, retries: 9", stopped=True)
+        self.assertIn("the server answers nobody; waiting for it", said)
+        self.assertNotIn("level=error", said)
 
 
 class TwoRuns(Interrupted):

@@ -17,6 +17,7 @@ struct tenant {
 	unsigned left, failures;     /* answers still to be had; in a row */
 	size_t answer_bytes, answer_cap, kept, uncommitted;
 	bool asked, flush, flushed, stopped, backfill;
+	bool commit_first;           /* while a question stays asked */
 	int64_t ready_ms;
 	int64_t held_until_ms, lock_until_ms, lock_try_ms; /* by another run; is waited for until; is tried again */
 	struct err trouble, why;
@@ -119,7 +120,7 @@ tenant_flush(struct tenant *t)
 }
 
 enum tenant_want
-tenant_next(struct tenant *t, int64_t *ret_ready_ms, enum lane *ret_lane)
+tenant_next(struct tenant *t, bool no_server, int64_t *ret_ready_ms, enum lane *ret_lane)
 {
 	if (t->state == STATE_ENDED)
 		return TENANT_ENDED;
@@ -136,6 +137,9 @@ tenant_next(struct tenant *t, int64_t *ret_ready_ms, enum lane *ret_lane)
 		return TENANT_DISK;
 	}
 	t->asked = true;
+	t->commit_first = t->uncommitted > 0 && no_server;
+	if (t->commit_first)
+		return TENANT_DISK;
 	*ret_ready_ms = t->ready_ms;
 	*ret_lane = t->backfill ? LANE_BACKFILL : LANE_FRESH;
 	return TENANT_SEND;
@@ -184,8 +188,9 @@ tenant_disk(struct tenant *t)
 			fail_with(t, ERR_LOCKED);
 		break;
 	case STATE_WORK:
-		if (!t->asked)
+		if (!t->asked || t->commit_first)
 			commit(t);
+		t->commit_first = false;
 		break;
 	case STATE_PREPARE:
 		t->state = STATE_WORK;
