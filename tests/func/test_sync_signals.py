@@ -162,7 +162,7 @@ class Pauses(Interrupted):
 
     def test_for_a_server_that_answers_nobody(self):
         said = self.waits(12, ["--no-limits", "--latency", "200"], "in_flight: 12, outage_wait: 1m, "
-                          "silence_timeout: 1s, backoff: 50ms, retries: 9", stopped=True)
+                          "silence_timeout: 1s, backoff: 3s, retries: 9", stopped=True)
         self.assertIn("the server answers nobody; waiting for it", said)
         self.assertNotIn("level=error", said)
 
