@@ -131,9 +131,10 @@ class Copies(harness.TestCase):
         print({what: len(places) for what, places in found.items()}, end=" ", flush=True)
         for what in ("org0001 HA1", "org0001 HA1, bytes", "org0002 basic"):
             self.assertEqual(found[what], [], what)
-        self.assertEqual(len(found["org0002 secret"]), secret_2, found["org0002 secret"])
-        # libcurl keeps what a connection's last request was sent with while the connection is kept. Of four
-        # connections two wait for an answer to others.
+        # libcurl keeps the name and password that a connection was last used with while the connection is kept. The
+        # client secret was sent once, over one of them; org0004's may have gone over another. Of four connections
+        # two wait for an answer to others.
+        self.assertIn(len(found["org0002 secret"]), (secret_2, secret_2 + 1), found["org0002 secret"])
         self.assertLessEqual(len(found["org0001 secret"]), secret_1 + 2, found["org0001 secret"])
         self.assertLessEqual(len(found["org0002 token"]), 2, found["org0002 token"])
 

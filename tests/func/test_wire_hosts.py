@@ -154,11 +154,12 @@ class Elsewhere(Hosts):
         other = self.server(mute=lambda connection: connection.recv(65536))
         places = ("http://127.0.0.1:%d/api/atlas/v2/orgs/x/events", "//127.0.0.1:%d/", "http://user:word@127.0.0.1:%d/",
                   "HTTP://LOCALHOST:%d/")
-        # While these are asked and answered, the others' trouble is their own.
+        # While these are asked and answered, the others' trouble is their own. It comes later than their first answers.
         tenants = [Tenant("healthy%d" % i, count=100, rows=3, latency=0.02) for i in range(3)]
 
         def fault_of(status, place):
             def fault(x):
+                x.wait(0.1)
                 fields = "Location: %s\r\nRefresh: 0; url=%s\r\n" % (place, place)
                 return x.answer(b"", status=b"%d Elsewhere" % status, fields=fields.encode())
             return fault
