@@ -115,6 +115,10 @@ bucket_learn_headers(struct bucket *b, int64_t limit, int64_t remaining, int64_t
 	if (b->capacity == 0)
 		return;
 	fill(b, now_ms);
+	if (b->micro >= (b->capacity - 1) * MICRO) {
+		b->micro = (b->capacity - 1) * MICRO;
+		b->at_ms = now_ms + CLOCK_STEP_MS;
+	}
 	if (limit > 0 && limit <= 1000000 && limit != b->capacity) {
 		/* Nothing is said of the refill: the documented buckets all refill half of it a minute. */
 		b->refill = (b->refill * limit + b->capacity - 1) / b->capacity;

@@ -32,7 +32,9 @@ void bucket_charge(struct bucket *b, int64_t n, int64_t now_ms);
 
 /* RateLimit-Limit and RateLimit-Remaining of an answer; -1: absent. From several of them follows what is refilled:
  * what remains, and was sent meanwhile, less what remained before. Others may draw on the same bucket: then it seems
- * less, and what remains is believed all the same. */
+ * less, and what remains is believed all the same.
+ * Called for every answer, whether it has them or not: while the request was on its way the server's bucket may have
+ * been full and refilled nothing, so that at most capacity - 1 is left when it is answered. */
 void bucket_learn_headers(struct bucket *b, int64_t limit, int64_t remaining, int64_t now_ms);
 /* A request was charged that the server may not have counted: what is being measured begins anew. */
 void bucket_lost(struct bucket *b);

@@ -233,8 +233,9 @@ START_TEST(a_clock_that_stands_or_leaps_breaks_nothing)
 }
 END_TEST
 
-/* A server that counts in microseconds, and answers as fast as can be: our clock has seen only whole milliseconds, and
- * must not take the rest of one for time in which something was refilled. How often it refused. */
+/* A server that counts in microseconds, and answers at once or takes its time: our clock has seen only whole milliseconds,
+ * and must not take the rest of one for time in which something was refilled; nor the time in which a request was on its
+ * way to a bucket that was full until it came. How often it refused. */
 static unsigned
 refusals_of(struct rng *r, bool headers, size_t n)
 {
@@ -251,24 +252,23 @@ refusals_of(struct rng *r, bool headers, size_t n)
 		if (ready_ms > now_us / 1000)
 			now_us = ready_ms * 1000 + (int64_t)rng_below(r, 50); /* it wakes as soon as its clock says so */
 		bucket_charge(&b, 1, now_us / 1000);
-		now_us += (int64_t)rng_below(r, 100);
+		now_us += (int64_t)rng_below(r, rng_below(r, 8) == 0 ? 50000 : 100); /* on its way */
 		tokens += (now_us - at_us) * refill;
 		tokens = tokens > capacity * micro ? capacity * micro : tokens;
 		at_us = now_us;
 		now_us += (int64_t)rng_below(r, 100);
 		if (tokens < micro) {
 			refused++;
-			bucket_learn_refusal(&b, capacity, refill, 1, 1000, now_us / 1000);
+			bucket_learn_refusal(&b, capacity, refill, 1, 1000 + (int64_t)rng_below(r, 2000), now_us / 1000);
 		} else {
 			tokens -= micro;
-			if (headers)
-				bucket_learn_headers(&b, capacity, tokens / micro, now_us / 1000);
+			bucket_learn_headers(&b, headers ? capacity : -1, headers ? tokens / micro : -1, now_us / 1000);
 		}
 	}
 	return refused;
 }
 
-START_TEST(the_rest_of_a_millisecond_is_nobodys)
+START_TEST(what_is_not_refilled_is_not_counted)
 {
 	struct rng r;
 
@@ -294,7 +294,7 @@ main(void)
 	tcase_add_test(tc, headers_are_followed);
 	tcase_add_test(tc, a_refusal_closes_it_and_teaches_it);
 	tcase_add_test(tc, the_refill_is_measured);
-	tcase_add_test(tc, the_rest_of_a_millisecond_is_nobodys);
+	tcase_add_test(tc, what_is_not_refilled_is_not_counted);
 	tcase_add_test(tc, nothing_that_is_said_breaks_it);
 	tcase_add_test(tc, a_clock_that_stands_or_leaps_breaks_nothing);
 	suite_add_tcase(suite, tc);
