@@ -96,6 +96,7 @@ class Contest:
     def orgsync(self):
         place = tempfile.mkdtemp(dir=self.room)
         took = sync(self.room, self.sandbox.config(place, more="limits: { in_flight: 16 }\n"))
+        world.forget(place)
         self.turns.setdefault("orgsync", []).append((took, place))
 
     def other(self, name, command):
@@ -107,6 +108,7 @@ class Contest:
             took = world.measure(command + [self.cert, place, "16"], self.room, stdin=lines)
         if took.code != 0:
             self.failed[name] = ([line for line in took.err.split("\n") if line.strip()] or ["?"])[-1].strip()[:100]
+        world.forget(place)
         self.turns.setdefault(name, []).append((took, place))
         if "orgsync" in self.turns:
             self.beside.setdefault(name, []).append(self.turns["orgsync"][-1][0])
@@ -381,6 +383,7 @@ def deep_whole(sandbox, room):
     """One run. Its directory stays: see world.discard()."""
     place, before = tempfile.mkdtemp(dir=room), requests_of(sandbox)
     took = sync(room, sandbox.config(place))
+    world.forget(place)
     return Deep(place, [took], requests_of(sandbox) - before)
 
 
@@ -395,7 +398,9 @@ def deep_ended(sandbox, room, whole, number):
         time.sleep(0.05)
     world.signal_child(process, number)
     first = wait().want(128 + number)
-    return Deep(place, [first, sync(room, config)], requests_of(sandbox) - before)
+    tooks = [first, sync(room, config)]
+    world.forget(place)
+    return Deep(place, tooks, requests_of(sandbox) - before)
 
 
 def row_deep(options):
@@ -489,7 +494,9 @@ def row_compressed(options):
 
     def run(kind):
         places.append(tempfile.mkdtemp(dir=room))
-        return sync(room, sandbox.config(places[-1], output="compression: " + kind))
+        done = sync(room, sandbox.config(places[-1], output="compression: " + kind))
+        world.forget(places[-1])
+        return done
 
     try:
         run("zstd") # whoever is first pays for what nobody has used yet

@@ -90,6 +90,20 @@ def scratch(memory=False):
     return room
 
 
+def forget(place):
+    """Has the system give up the memory that holds the files below it, for who comes next: in a virtual machine memory that
+    is touched for the first time costs a multiple of what was used before, and a turn is not to pay for its place in the
+    order (1.5 µs of system time an event grew to 4)."""
+    os.sync()
+    for top, _, names in os.walk(place):
+        for path in (os.path.join(top, name) for name in names):
+            if os.path.islink(path) or not os.path.isfile(path):
+                continue
+            fd = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(fd)
+
+
 def discard(room):
     """Removes what a row has left: at once in memory, on a disk when all is measured. For each file that is made, ext4
     without a journal looks at every inode near by that was freed in the last five minutes: no round is to be measured
@@ -97,6 +111,7 @@ def discard(room):
     if room.startswith("/dev/shm/"):
         shutil.rmtree(room)
     else:
+        forget(room)
         atexit.register(shutil.rmtree, room, ignore_errors=True)
 
 
