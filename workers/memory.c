@@ -3,7 +3,8 @@
 #include <string.h>
 
 #define MIB ((size_t)1 << 20)
-#define OF_THE_PROGRAM (64 * MIB)   /* itself, its threads, connections, compressors, chunks kept (lib/store/chunk.h); a worker's page and rows */
+#define OF_THE_PROGRAM (64 * MIB)   /* itself, its threads, connections, compressors; a worker's page and rows; chunks
+                                     * kept (lib/store/chunk.h) */
 #define OF_AN_ORGANIZATION 32768    /* handle, buffers and ledger of one that is open */
 #define OF_THE_ROWS (MIB / 8)       /* of a page of 500 or 1,000, in what is kept of them */
 #define ANSWER_FIRST_MIN MIB        /* 500 events at 2 KiB each */

@@ -62,8 +62,8 @@ int store_put(struct store *s, const struct event *events, size_t n, struct err 
 int store_quarantine(struct store *s, const char *bytes, size_t len, struct err *e)
 	__attribute__((warn_unused_result));
 
-/* Makes all events put so far, and those for quarantine, durable and then records the n ranges as covered. Days whose seconds are all
- * covered, the first of them by one of these ranges (reading goes newest to oldest), are merged into
+/* Makes all events put so far, and those for quarantine, durable and then records the n ranges as covered. Days whose
+ * seconds are all covered, the first of them by one of these ranges (reading goes newest to oldest), are merged into
  * their files; all days are where `finish` is set or the memory cap asks for it. Events of other days
  * stay in staging that the ledger names. With no event and no range nothing is written, unless finish
  * finds staging left to merge. */

@@ -177,6 +177,34 @@ class Disk(harness.TestCase):
             self.repaired()
         print("%d steps failed" % cases, flush=True)
 
+    def one_fails(self, rule, text, *options):
+        """A first run of one organization whose disk fails so, and which then has nothing in its ledger; it does not
+        wait for anything. Mended, the next run is exact."""
+        box = self.sandbox("--organizations", "1", "--no-gzip", *DAYS, *options)
+        done = harness.orgsync("sync", "--json", "-q", "-c", box.config(self.directory), timeout_s=30,
+                               env=faulty(FAULTS=rule))
+        self.assert_code(done, 4)
+        error = harness.last_report(self.archives)["organizations"][0]["error"]
+        self.assertEqual(error["code"], "io")
+        self.assertRegex(error["text"], text)
+        self.assertFalse(os.path.exists(os.path.join(self.archives, "org0001", "ledger.json")))
+        return box
+
+    def test_before_a_pause(self):
+        """The commit that is made before a limit lets the question go: it fails, and the question is not asked."""
+        box = self.one_fails("fsync=EIO@org0001/ledger.json.tmp#1!", r"^org0001/ledger\.json: cannot make it durable",
+                             "--events", "9000", "--capacity", "4", "--refill", "1", "--period", "60",
+                             "--no-limit-headers")
+        self.assertEqual(box.counts("org0001")["limited"], 1)
+
+    def test_quarantine(self):
+        """What cannot be filed cannot be kept either: its second is not covered."""
+        box = self.one_fails("fsync=EIO@org0001/quarantine", r"^org0001/quarantine/\w+\.json: cannot make it durable",
+                             "--events", "40", "--no-limits", "--org", "1:poison=no-id@2025-12-30T01:02:03Z")
+        self.sync(box.config(self.directory), code=3)
+        self.assert_exact(box, "org0001")
+        self.assertEqual(len(os.listdir(os.path.join(self.archives, "org0001", "quarantine"))), 1)
+
     def test_everything_vanishes(self):
         """The output directory is removed under a run: every organization says so, and the next run begins anew."""
         names = ["org%04d" % i for i in range(1, 4)]
